@@ -1,0 +1,211 @@
+"""The exact part of the state: minutes of panes, and which minutes are still open.
+
+A minute of one source is one unit of state, so that an event touches (and a snapshot writes)
+little, however long the panes of its source are kept. What comes out are absolute values: a
+replay writes the same ones again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dataflows.keys import RESOLUTIONS_S
+from dataflows.panes import EMPTY, FIELDS, Pane
+
+__all__ = ["Change", "Delta", "Minute", "OpenMinutes", "Partial", "pack", "unpack"]
+
+MINUTE_S = 60
+
+Panes = dict[int, Pane]
+
+
+@dataclass(slots=True)
+class Partial:
+    """Sums of a batch of events of one source.
+
+    Attributes:
+        panes: by bucket (epoch s), for 1 s buckets.
+        newest_ms: newest event time in the batch, epoch milliseconds.
+        stamps_ms: timestamps of the records, for the latency; only in the partial of a source,
+            not in that of all sources.
+    """
+
+    panes: Panes = field(default_factory=dict)
+    newest_ms: int = 0
+    stamps_ms: list[int] = field(default_factory=list)
+
+    def add(self, time_ms: int, pane: Pane, stamp_ms: int | None) -> None:
+        """Add one event."""
+        bucket = time_ms // 1000
+        self.panes[bucket] = self.panes.get(bucket, EMPTY).merge(pane)
+        self.newest_ms = max(self.newest_ms, time_ms)
+        if stamp_ms is not None:
+            self.stamps_ms.append(stamp_ms)
+
+
+class Delta(NamedTuple):
+    """What one minute of one source has to add."""
+
+    panes: Panes
+    newest_ms: int
+    stamps_ms: list[int]
+
+
+class OpenMinutes:
+    """Knows which minutes of one source are still in the state, and closes old ones.
+
+    A minute is closed when it is `kept_s` behind the newest event of the source. Then nothing can
+    change it any more that lateness has let through, unless partitions are further apart in event
+    time than `kept_s`.
+    """
+
+    def __init__(self, kept_s: int, state: tuple[int, list[tuple[int, int]]] | None = None) -> None:
+        """Start empty, or from what `snapshot` returned."""
+        self._kept_s = kept_s
+        self._newest_ms, runs = state or (0, [])
+        self._open = {first + i * MINUTE_S for first, count in runs for i in range(count)}
+
+    def split(self, partial: Partial) -> tuple[dict[int, Delta], int]:
+        """Cut a partial by minute.
+
+        Returns:
+            The deltas by start of the minute (epoch s), and how many events were further behind
+            than panes are kept and therefore cannot be counted.
+        """
+        self._newest_ms = max(self._newest_ms, partial.newest_ms)
+        horizon = self._horizon()
+        expired = 0
+        deltas: dict[int, Delta] = {}
+        for bucket, pane in partial.panes.items():
+            minute = bucket // MINUTE_S * MINUTE_S
+            if minute < horizon:
+                expired += pane.events
+                continue
+            if minute not in deltas:
+                deltas[minute] = Delta({}, 0, [])
+            deltas[minute].panes[bucket] = pane
+        for minute, delta in deltas.items():
+            newest_ms = min(partial.newest_ms, (minute + MINUTE_S) * 1000 - 1)
+            deltas[minute] = delta._replace(newest_ms=newest_ms)
+        if deltas and partial.stamps_ms:
+            newest = max(deltas)
+            deltas[newest] = deltas[newest]._replace(stamps_ms=partial.stamps_ms)
+        self._open |= deltas.keys()
+        return deltas, expired
+
+    def close(self) -> list[int]:
+        """Return the minutes (start, epoch s) that have left the state."""
+        horizon = self._horizon()
+        closed = sorted(minute for minute in self._open if minute < horizon)
+        self._open.difference_update(closed)
+        return closed
+
+    def snapshot(self) -> tuple[int, list[tuple[int, int]]]:
+        """Return the newest event time (ms) and the open minutes as runs (first, count)."""
+        runs: list[tuple[int, int]] = []
+        for minute in sorted(self._open):
+            if runs and minute == runs[-1][0] + runs[-1][1] * MINUTE_S:
+                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+            else:
+                runs.append((minute, 1))
+        return self._newest_ms, runs
+
+    def _horizon(self) -> int:
+        return self._newest_ms // 1000 // MINUTE_S * MINUTE_S - self._kept_s
+
+
+class Change(NamedTuple):
+    """Absolute values of one minute after a change.
+
+    Attributes:
+        panes: by resolution (s), then by bucket (epoch s); only those that changed.
+        newest_ms: newest event time in the minute.
+        stamps_ms: timestamps of the records that made the change.
+        restored: the packed 1 s panes of the minute after a restart. They are in Redis already;
+            they only tell the rolling windows what was there.
+    """
+
+    panes: Mapping[int, Panes]
+    newest_ms: int
+    stamps_ms: list[int]
+    restored: bytes | None = None
+
+
+class Minute:
+    """The 1 s panes of one minute of one source.
+
+    Between two epochs it is kept packed, which takes a tenth of the memory.
+    """
+
+    def __init__(self, state: tuple[bytes, int] | None = None) -> None:
+        """Start empty, or from what `snapshot` returned."""
+        self._packed: bytes | None = None
+        self._panes: Panes = {}
+        self._newest_ms = 0
+        if state is not None:
+            self._packed, self._newest_ms = state
+
+    def add(self, deltas: Iterable[Delta]) -> Change:
+        """Add deltas and return what is now true."""
+        panes = self._unpacked()
+        changed: set[int] = set()
+        stamps_ms: list[int] = []
+        for delta in deltas:
+            for bucket, pane in delta.panes.items():
+                panes[bucket] = panes.get(bucket, EMPTY).merge(pane)
+            changed |= delta.panes.keys()
+            stamps_ms += delta.stamps_ms
+            self._newest_ms = max(self._newest_ms, delta.newest_ms)
+        return Change(_by_resolution(panes, changed), self._newest_ms, stamps_ms)
+
+    def restored(self) -> Change:
+        """Return the whole minute for those who have lost it."""
+        return Change({}, self._newest_ms, [], restored=self.snapshot()[0])
+
+    def snapshot(self) -> tuple[bytes, int]:
+        """Return the packed panes and the newest event time (ms)."""
+        if self._packed is None:
+            self._packed = pack(self._panes)
+            self._panes = {}
+        return self._packed, self._newest_ms
+
+    def _unpacked(self) -> Panes:
+        if self._packed is not None:
+            self._panes = unpack(self._packed)
+            self._packed = None
+        return self._panes
+
+
+def _by_resolution(panes: Panes, changed: set[int]) -> dict[int, Panes]:
+    """Return the changed buckets of every resolution; coarse ones are sums of 1 s panes."""
+    result: dict[int, Panes] = {}
+    for resolution in RESOLUTIONS_S:
+        wanted = {bucket // resolution * resolution for bucket in changed}
+        sums = dict.fromkeys(sorted(wanted), EMPTY)
+        for bucket, pane in panes.items():
+            start = bucket // resolution * resolution
+            if start in wanted:
+                sums[start] = sums[start].merge(pane)
+        result[resolution] = sums
+    return result
+
+
+def pack(panes: Panes) -> bytes:
+    """Return panes as bytes: bucket and 15 integers each, 64 bit, compressed."""
+    numbers = array("q")
+    for bucket, pane in panes.items():
+        numbers.append(bucket)
+        numbers.extend(pane)
+    return zlib.compress(numbers.tobytes(), level=1)
+
+
+def unpack(packed: bytes) -> Panes:
+    """Return the panes that `pack` was given."""
+    numbers = array("q", zlib.decompress(packed))
+    width = 1 + len(FIELDS)
+    rows = (numbers[start : start + width] for start in range(0, len(numbers), width))
+    return {row[0]: Pane(*row[1:]) for row in rows}

@@ -1,0 +1,160 @@
+"""The message contract: from a Kafka record to an event, or to a rejection with its reason.
+
+A record's value is the content itself, described by CloudEvents 1.0 headers in the binary mode of
+the Kafka binding. Every header is optional, so a topic of plain JPEGs or plain texts works.
+Everything here is pure: no Kafka, no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from dataflows.keys import ALL_SOURCES
+
+__all__ = ["REASONS", "Envelope", "Record", "Rejection", "format_time", "open_envelope"]
+
+# Every `x-reason` that a dead letter can carry.
+REASONS: Final = {
+    "empty_value": "The record has no value.",
+    "too_large": "The value has more bytes than `limits.max_bytes`.",
+    "bad_header": "A CloudEvents header is not UTF-8.",
+    "bad_source": "The source is `*`, too long, or has control characters.",
+    "bad_time": "The event time is no RFC 3339 time with a zone, or there is none at all.",
+    "future_time": "The event time is more than 60 s after the record's own timestamp.",
+    "too_late": "The event is further behind the newest one of its source than `lateness_s`.",
+    "unknown_type": "There is no content type and the first bytes are of no known one.",
+    "unsupported_type": "The content type is not one of the contract.",
+    "broken_image": "The picture cannot be decoded.",
+    "too_many_pixels": "The picture has more pixels than `limits.max_pixels`.",
+    "bad_utf8": "The text is not UTF-8.",
+    "empty_text": "The text has nothing but white space.",
+    "bad_json": "The value is no JSON object, or a field has the wrong type.",
+    "no_known_field": "The JSON object has none of `text`, `image`, `emotions`.",
+    "bad_base64": "The field `image` is not base64.",
+    "bad_probabilities": "An entry of `emotions` names no expression, is outside 0…1, or does not "
+    "sum to 1 ± 0.01.",
+    "no_text_bundle": "A text, and no text bundle is installed.",
+}
+
+FUTURE_MS: Final = 60_000
+SOURCE_CHARS: Final = 256  # a source is part of Redis keys and of the state
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+# fromisoformat alone also takes week dates and times without a zone.
+RFC_3339: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Record(NamedTuple):
+    """One Kafka record as it came.
+
+    Attributes:
+        timestamp_ms: the record's own timestamp in epoch milliseconds; None if it has none.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event whose headers are understood; its content is not looked at yet.
+
+    Attributes:
+        time_ms: event time, epoch milliseconds.
+        content_type: lower case without parameters; None if the record does not say.
+    """
+
+    record: Record
+    id: str
+    source: str
+    time_ms: int
+    content_type: str | None
+
+    @property
+    def value(self) -> bytes:
+        """The content; `open_envelope` has refused records without one."""
+        return self.record.value or b""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that cannot be used, why, and in words for people."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+def open_envelope(record: Record, max_bytes: int) -> Envelope | Rejection:
+    """Read identity, source and time of a record, and check its size."""
+    if not record.value:
+        return Rejection(record, "empty_value", "the record has no value")
+    if len(record.value) > max_bytes:
+        detail = f"the value has {len(record.value)} bytes; the limit is {max_bytes}"
+        return Rejection(record, "too_large", detail)
+    try:
+        headers = _texts(record.headers)
+        key = record.key.decode() if record.key else None
+    except UnicodeDecodeError as error:
+        return Rejection(record, "bad_header", f"a header or the key is not UTF-8: {error}")
+    source = headers.get("ce_source") or key or record.topic
+    if source == ALL_SOURCES or len(source) > SOURCE_CHARS or not source.isprintable():
+        detail = f"the source must be 1 to {SOURCE_CHARS} printable characters and not '*'"
+        return Rejection(record, "bad_source", f"{detail}: {source[:SOURCE_CHARS]!r}")
+    time_ms = record.timestamp_ms
+    if text := headers.get("ce_time"):
+        time_ms = parse_time(text)
+    if time_ms is None or time_ms < 0:
+        detail = f"ce_time {text!r} is no RFC 3339 time since 1970" if text else "there is no time"
+        return Rejection(record, "bad_time", detail)
+    if record.timestamp_ms is not None and time_ms > record.timestamp_ms + FUTURE_MS:
+        ahead_s = (time_ms - record.timestamp_ms) / 1000
+        detail = f"the event time is {ahead_s:.0f} s after the record's timestamp; 60 s are allowed"
+        return Rejection(record, "future_time", detail)
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Envelope(
+        record=record,
+        id=headers.get("ce_id") or f"{record.topic}/{record.partition}/{record.offset}",
+        source=source,
+        time_ms=time_ms,
+        content_type=content_type or None,
+    )
+
+
+def parse_time(text: str) -> int | None:
+    """Return epoch milliseconds (rounded down) of an RFC 3339 time, None if it is none."""
+    if not RFC_3339.fullmatch(text):
+        return None
+    try:
+        return (datetime.fromisoformat(text.upper()) - EPOCH) // MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_time(time_ms: int) -> str:
+    """Return the RFC 3339 time (UTC, milliseconds) of epoch milliseconds."""
+    text = (EPOCH + time_ms * MILLISECOND).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _texts(headers: Headers) -> dict[str, str]:
+    """Return the headers of the contract as text; the first of a name counts."""
+    texts: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        known = lowered.startswith("ce_") or lowered == "content-type"
+        if known and value is not None:
+            texts.setdefault(lowered, value.decode().strip())
+    return texts

@@ -1,0 +1,44 @@
+"""Which events come too late, judged by the order inside one partition alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["Lateness"]
+
+
+class Lateness:
+    """Remembers the newest event time of each source in one partition.
+
+    The verdict on an event depends on the events before it in its partition and on nothing else:
+    no clock, no other partition. So a replay gives the same verdicts.
+
+    A source that is `kept_ms` behind the newest event of the partition is forgotten, which bounds
+    the memory; since that too depends on the order alone, it is the same in every replay.
+    """
+
+    def __init__(
+        self, lateness_ms: int, kept_ms: int, newest: Mapping[str, int] | None = None
+    ) -> None:
+        """Start empty, or from what `snapshot` returned."""
+        self._lateness_ms = lateness_ms
+        self._kept_ms = max(kept_ms, lateness_ms)
+        self._newest = dict(newest or {})
+        self._head = max(self._newest.values(), default=0)
+
+    def is_late(self, source: str, time_ms: int) -> bool:
+        """Return whether an event of this source and time is late, and remember it."""
+        newest = self._newest.get(source)
+        if newest is None or newest < self._head - self._kept_ms:
+            newest = time_ms
+        if newest - time_ms > self._lateness_ms:
+            return True
+        self._newest[source] = max(newest, time_ms)
+        self._head = max(self._head, time_ms)
+        return False
+
+    def snapshot(self) -> dict[str, int]:
+        """Return the newest event time (ms) by source, without forgotten ones."""
+        horizon = self._head - self._kept_ms
+        self._newest = {name: time for name, time in self._newest.items() if time >= horizon}
+        return dict(self._newest)

@@ -1,0 +1,114 @@
+"""Panes: exact integer sums over one source and one bucket of event time.
+
+Everything here is integers, so sums are the same in any order and any grouping. The order of
+the fields is public: a pane is stored as its 15 integers joined by commas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from models.observation import Observation
+
+__all__ = ["EMPTY", "FIELDS", "Pane", "RollingStatistics", "statistics"]
+
+Z95 = 1.96  # two-sided 95 % quantile of the normal distribution
+
+
+class Pane(NamedTuple):
+    """Sums over the observations of one source in one bucket of event time.
+
+    Valence and confidence are in thousandths, so `valence_sum / n / 1000` is the mean valence
+    in [-1, 1]. `events` counts every accepted event, also one without a face.
+    """
+
+    n: int = 0
+    events: int = 0
+    valence_sum: int = 0
+    valence_sq_sum: int = 0
+    confidence_sum: int = 0
+    negative: int = 0
+    neutral: int = 0
+    positive: int = 0
+    surprise: int = 0
+    fear: int = 0
+    disgust: int = 0
+    happiness: int = 0
+    sadness: int = 0
+    anger: int = 0
+    neutral_face: int = 0
+
+    @classmethod
+    def of(cls, observations: Iterable[Observation]) -> Pane:
+        """Return the pane of one accepted event with these observations (there may be none)."""
+        counts = dict.fromkeys(cls._fields, 0)
+        counts["events"] = 1
+        for observation in observations:
+            counts["n"] += 1
+            counts["valence_sum"] += observation.valence
+            counts["valence_sq_sum"] += observation.valence**2
+            counts["confidence_sum"] += observation.confidence
+            counts[observation.sentiment] += 1
+            if observation.expression is not None:
+                # "neutral" is also a sentiment, so the expression's column has its own name.
+                name = observation.expression
+                counts["neutral_face" if name == "neutral" else name] += 1
+        return cls(**counts)
+
+    @classmethod
+    def decode(cls, text: str) -> Pane:
+        """Return the pane that `encode` wrote.
+
+        Raises:
+            ValueError: the text is not 15 integers joined by commas.
+        """
+        parts = text.split(",")
+        if len(parts) != len(cls._fields):
+            raise ValueError(f"a pane has {len(cls._fields)} integers, not {len(parts)}: {text!r}")
+        return cls(*map(int, parts))
+
+    def encode(self) -> str:
+        """Return the 15 integers in the order of the fields, joined by commas."""
+        return ",".join(map(str, self))
+
+    def merge(self, other: Pane) -> Pane:
+        """Return the sum of two panes."""
+        return Pane(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def subtract(self, other: Pane) -> Pane:
+        """Return this pane without what `other` had added to it."""
+        return Pane(*(a - b for a, b in zip(self, other, strict=True)))
+
+
+FIELDS: tuple[str, ...] = Pane._fields
+EMPTY = Pane()
+
+
+class RollingStatistics(NamedTuple):
+    """Means of a pane as floats: valence in [-1, 1], its 95 % half-width, confidence in [0, 1]."""
+
+    valence: float
+    valence_ci95: float
+    confidence: float
+
+
+def statistics(pane: Pane) -> RollingStatistics:
+    """Return mean valence with its 95 % half-width, and mean confidence.
+
+    The half-width is 1.96 * s / sqrt(n) with the sample standard deviation s, the normal
+    approximation for a mean of independent observations. What is not defined is NaN: all three
+    for n = 0, the half-width for n = 1.
+    """
+    n = pane.n
+    if n == 0:
+        return RollingStatistics(math.nan, math.nan, math.nan)
+    half_width = math.nan
+    if n > 1:
+        # Integers until the last step: no cancellation, whatever the counts.
+        variance = (n * pane.valence_sq_sum - pane.valence_sum**2) / (n * (n - 1))
+        half_width = Z95 * math.sqrt(variance / n) / 1000
+    return RollingStatistics(
+        pane.valence_sum / n / 1000, half_width, pane.confidence_sum / n / 1000
+    )

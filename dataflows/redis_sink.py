@@ -1,0 +1,158 @@
+"""Writes panes, rolling windows and the feed to Redis, as absolute values."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import redis
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from redis.client import Pipeline
+
+from dataflows.clients import redis_client, redis_location
+from dataflows.kafka_sink import prediction_json
+from dataflows.keys import ALL_SOURCES, EVENTS_MAXLEN, EXPIRY_S, UPDATES_MAXLEN, Keys
+from dataflows.panes import FIELDS, Pane, statistics
+from dataflows.rolling import Update
+from dataflows.settings import RedisSettings
+from dataflows.steps import Event
+from dataflows.telemetry import TELEMETRY, Heartbeat
+
+__all__ = ["FeedSink", "PaneSink"]
+
+_log = logging.getLogger(__name__)
+
+ItemT = TypeVar("ItemT")
+Versions = Mapping[str, str | None]
+FIRST_WAIT_S: Final = 0.1
+LONGEST_WAIT_S: Final = 5.0
+
+
+class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
+    """Sends a batch as one pipeline, again and again until Redis has taken it.
+
+    All values are absolute, so a batch that was taken twice, or half, does no harm. While Redis
+    is away the flow is held back.
+    """
+
+    def __init__(
+        self, settings: RedisSettings, fill: Callable[[Pipeline, list[ItemT]], None]
+    ) -> None:
+        self._client = redis_client(settings)
+        self._where = redis_location(settings)
+        self._fill = fill
+
+    def write_batch(self, items: list[ItemT]) -> None:
+        """Write all items."""
+        pipeline = self._client.pipeline(transaction=False)
+        self._fill(pipeline, items)
+        # A failed execute() empties the pipeline, so its commands are kept for another try.
+        commands = list(pipeline.command_stack)
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                pipeline.execute()
+            except redis.RedisError as error:
+                _log.warning("Redis at %s: %s; trying again in %.1f s", self._where, error, wait_s)
+            else:
+                return
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            pipeline.command_stack = list(commands)
+
+
+class PaneSink(DynamicSink[tuple[str, Update]]):
+    """Panes, rolling windows, `sources` and the `updates` stream."""
+
+    def __init__(self, settings: RedisSettings, versions: Versions) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._versions = versions
+
+    def build(
+        self, step_id: str, worker_index: int, worker_count: int
+    ) -> _Writer[tuple[str, Update]]:
+        """Open a connection for one worker, and start the heartbeat of the process."""
+        Heartbeat.ensure(redis_client(self._settings), self._keys, self._versions)
+        return _PaneWriter(self._settings, self._write)
+
+    def _write(self, pipeline: Pipeline, items: list[tuple[str, Update]]) -> None:
+        hashes: dict[str, dict[Any, Any]] = {}
+        rolling: dict[str, dict[Any, Any]] = {}
+        expiry_s: dict[str, int] = {}
+        newest: dict[str, float] = {}
+        updates: dict[tuple[str, int], str] = {}
+        # Later values replace earlier ones of the same batch.
+        for source, update in items:
+            for resolution, panes in update.panes.items():
+                for bucket, pane in panes.items():
+                    key = self._keys.pane(resolution, source, bucket)
+                    hashes.setdefault(key, {})[str(bucket)] = pane.encode()
+                    expiry_s[key] = EXPIRY_S[resolution]
+                    if resolution == 1:
+                        updates[source, bucket] = pane.encode()
+            for window, pane in update.rolling.items():
+                rolling[self._keys.rolling(source, window)] = _rolling_fields(update.as_of, pane)
+            if source != ALL_SOURCES:
+                newest[source] = update.newest_ms
+        for key, fields in hashes.items():
+            pipeline.hset(key, mapping=fields)
+            pipeline.expire(key, expiry_s[key])
+        for key, fields in rolling.items():
+            pipeline.hset(key, mapping=fields)
+        if newest:
+            pipeline.zadd(self._keys.sources, newest)
+        # Last, so that who follows the stream finds the hashes at least as new.
+        for (source, bucket), encoded in updates.items():
+            pipeline.xadd(
+                self._keys.updates,
+                {"source": source, "bucket": bucket, "pane": encoded},
+                maxlen=UPDATES_MAXLEN,
+                approximate=True,
+            )
+
+
+class _PaneWriter(_Writer[tuple[str, Update]]):
+    """Measures how long events took, once their panes are in Redis."""
+
+    def write_batch(self, items: list[tuple[str, Update]]) -> None:
+        super().write_batch(items)
+        now_ms = time.time() * 1000
+        for _, update in items:
+            for stamp_ms in update.stamps_ms:
+                TELEMETRY.latency.add(now_ms - stamp_ms)
+
+
+def _rolling_fields(as_of: int, pane: Pane) -> dict[Any, Any]:
+    mean = statistics(pane)
+    return {
+        "as_of": str(as_of),
+        **{name: str(value) for name, value in zip(FIELDS, pane, strict=True)},
+        "valence": f"{mean.valence:.4f}",
+        "valence_ci95": f"{mean.valence_ci95:.4f}",
+        "confidence": f"{mean.confidence:.4f}",
+    }
+
+
+class FeedSink(DynamicSink[Event]):
+    """The newest predictions, for the feed of the dashboard."""
+
+    def __init__(self, settings: RedisSettings, versions: Versions) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._versions = versions
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Event]:
+        """Open a connection for one worker."""
+        return _Writer(self._settings, self._write)
+
+    def _write(self, pipeline: Pipeline, events: list[Event]) -> None:
+        for event in events[-EVENTS_MAXLEN:]:
+            pipeline.xadd(
+                self._keys.events,
+                {"prediction": prediction_json(event, self._versions)},
+                maxlen=EVENTS_MAXLEN,
+                approximate=True,
+            )

@@ -1,0 +1,103 @@
+"""Rolling windows of one source, as sums over its newest panes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dataflows.blocks import MINUTE_S, Change, Panes, unpack
+from dataflows.panes import EMPTY, Pane
+
+__all__ = ["Rolling", "Update"]
+
+
+@dataclass(slots=True)
+class Update:
+    """What Redis is to hold for one source after a change; all values are absolute.
+
+    Attributes:
+        panes: by resolution (s), then by bucket (epoch s).
+        rolling: by window (s).
+        as_of: newest pane of the source (epoch s), where every window ends.
+        newest_ms: newest event time of the source.
+        stamps_ms: timestamps of the records behind this update, for the latency.
+    """
+
+    panes: Mapping[int, Panes]
+    rolling: Mapping[int, Pane]
+    as_of: int
+    newest_ms: int
+    stamps_ms: list[int] = field(default_factory=list)
+
+
+class Rolling:
+    """Keeps the panes of the longest window and one running sum per window.
+
+    A window of w seconds that ends at the newest pane N is the sum of the panes in (N - w, N].
+    """
+
+    def __init__(self, windows: Sequence[int]) -> None:
+        """Start empty: after a restart the panes come back as restored changes."""
+        self._longest = max(windows)
+        self._sums = dict.fromkeys(windows, EMPTY)
+        self._panes: Panes = {}
+        self._newest: int | None = None
+        self._newest_ms = 0
+
+    def apply(self, changes: Iterable[Change]) -> Update | None:
+        """Apply changes in their order and return what is now true, None for no pane at all."""
+        written: dict[int, Panes] = {}
+        stamps_ms: list[int] = []
+        for change in changes:
+            self._newest_ms = max(self._newest_ms, change.newest_ms)
+            stamps_ms += change.stamps_ms
+            if change.restored is not None:
+                # The newest pane of that minute is at most its last second: skip old minutes
+                # without unpacking them.
+                end = change.newest_ms // 1000 // MINUTE_S * MINUTE_S + MINUTE_S
+                if self._newest is None or end > self._newest - self._longest:
+                    self._restore(unpack(change.restored))
+                continue
+            for bucket, pane in sorted(change.panes[1].items()):
+                self._put(bucket, pane)
+            for resolution, panes in change.panes.items():
+                written.setdefault(resolution, {}).update(panes)
+        if self._newest is None:
+            return None
+        return Update(written, dict(self._sums), self._newest, self._newest_ms, stamps_ms)
+
+    def _restore(self, panes: Panes) -> None:
+        for bucket, pane in sorted(panes.items()):
+            # A change that came first is newer than what the restart remembers.
+            if bucket not in self._panes:
+                self._put(bucket, pane)
+
+    def _put(self, bucket: int, pane: Pane) -> None:
+        """Set the pane of a bucket and keep the sums right."""
+        if self._newest is None:
+            self._newest = bucket
+        elif bucket > self._newest:
+            self._advance(self._newest, bucket)
+        elif bucket <= self._newest - self._longest:
+            return
+        old = self._panes.get(bucket, EMPTY)
+        self._panes[bucket] = pane
+        change = pane.subtract(old)
+        for window, total in self._sums.items():
+            if bucket > self._newest - window:
+                self._sums[window] = total.merge(change)
+
+    def _advance(self, old: int, new: int) -> None:
+        """Move the end of every window from one pane to a newer one."""
+        self._newest = new
+        for window in self._sums:
+            for bucket in self._between(old - window, new - window):
+                self._sums[window] = self._sums[window].subtract(self._panes[bucket])
+        for bucket in self._between(old - self._longest, new - self._longest):
+            del self._panes[bucket]
+
+    def _between(self, after: int, until: int) -> list[int]:
+        """Return the buckets held in (after, until]."""
+        if until - after < len(self._panes):
+            return [bucket for bucket in range(after + 1, until + 1) if bucket in self._panes]
+        return [bucket for bucket in self._panes if after < bucket <= until]

@@ -1,0 +1,62 @@
+"""The main job: `python -m bytewax.run dataflows.sentiment`.
+
+Bytewax imports this module to run it, so the import reads the settings, opens the models and
+checks Kafka and Redis; what is wrong ends it with one line.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from dataflows import steps
+from dataflows.clients import check_redis, ensure_topics
+from dataflows.contract import Rejection
+from dataflows.kafka_sink import KafkaSink, dead_letter, prediction_record
+from dataflows.redis_sink import FeedSink, PaneSink
+from dataflows.settings import Settings, get_settings
+from dataflows.source import KafkaSource
+from models.errors import SentiStreamError
+from models.scorer import Scorer
+
+
+def build(settings: Settings) -> Dataflow:
+    """Return the flow: read, score, sum by source and minute, write."""
+    kafka, redis = settings.kafka, settings.redis
+    scorer = Scorer.from_folder(
+        settings.bundles, settings.detector, settings.limits, settings.threads
+    )
+    versions = scorer.versions
+    check_redis(redis)
+    ensure_topics(settings)
+
+    flow = Dataflow("sentiment")
+    arrivals = op.input("read", flow, KafkaSource(settings))
+    scored = op.flat_map_batch("score", arrivals, steps.Score(scorer, settings.batch))
+    events = op.filter_map("accepted", scored, steps.accepted)
+    rejections = op.filter_map("rejected", scored, steps.rejected)
+
+    dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter)
+    op.output("dead-letters", rejections, dead_letters)
+    record = partial(prediction_record, versions=versions)
+    op.output("predictions", events, KafkaSink[steps.Event](kafka, kafka.predictions_topic, record))
+    op.output("feed", events, FeedSink(redis, versions))
+
+    sums = op.flat_map_batch("sum", events, steps.partial_sums)
+    deltas = op.stateful_batch("open", sums, partial(steps.OpenMinutesLogic, settings.kept_s))
+    minutes = op.map("by-minute", deltas, steps.by_minute)
+    changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
+    sources = op.map("by-source", changes, steps.by_source)
+    rolling = op.stateful_batch("rolling", sources, lambda _: steps.RollingLogic(settings.windows))
+    op.output("panes-to-redis", rolling, PaneSink(redis, versions))
+    return flow
+
+
+logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+try:
+    flow = build(get_settings())
+except SentiStreamError as error:
+    raise SystemExit(f"sentistream: {error}") from None

@@ -1,0 +1,238 @@
+"""Settings: environment variables over a TOML file over defaults.
+
+A name is `SENTISTREAM_` and the path of the field joined by `__`. The file is named by
+`SENTISTREAM_CONFIG`. A name that does not exist is an error, since a setting that is silently
+ignored is worse than one that is missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic_settings
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+import models
+from models.errors import SettingsError
+from models.options import DetectorOptions, Limits
+
+__all__ = ["Settings", "SettingsError", "get_settings", "setting_names"]
+
+PREFIX = "SENTISTREAM_"
+DELIMITER = "__"
+# Names with the prefix that are read elsewhere and are no fields of the settings.
+OTHER_NAMES = frozenset({"SENTISTREAM_CONFIG", "SENTISTREAM_CACHE", "SENTISTREAM_DATA"})
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Group):
+    """Where events are read and results are written."""
+
+    brokers: str = Field(default="127.0.0.1:9092", description="Kafka bootstrap servers.")
+    topic: str = Field(default="sentiment.events", description="Topic of the events.")
+    predictions_topic: str = Field(
+        default="sentiment.predictions", description="Topic of one prediction per event."
+    )
+    dlq_topic: str = Field(default="sentiment.dlq", description="Topic of rejected events.")
+    feedback_topic: str = Field(
+        default="sentiment.feedback", description="Topic of labels given by people."
+    )
+    start: Literal["earliest", "latest"] = Field(
+        default="earliest", description="Where to begin when there is no recovery state."
+    )
+    client: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="librdkafka options as a JSON object, for SASL and TLS.",
+        repr=False,  # may hold a password
+    )
+    partitions: int = Field(
+        default=4, ge=1, le=10_000, description="Partitions of a topic that has to be created."
+    )
+    replication: int = Field(
+        default=-1,
+        ge=-1,
+        le=32,
+        description="Replicas of a topic that has to be created; -1 is the broker's default.",
+    )
+
+
+class RedisSettings(_Group):
+    """Where aggregates are written."""
+
+    url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis URL; a password in it is never shown.",
+    )
+    prefix: str = Field(default="sentistream:v1", description="Prefix of every key.", min_length=1)
+
+
+class ApiSettings(_Group):
+    """The REST API."""
+
+    token: SecretStr | None = Field(default=None, description="Token that clients must present.")
+
+
+class DashboardSettings(_Group):
+    """The dashboard's own server."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8050, ge=0, le=65535, description="Port to listen on.")
+    token: SecretStr | None = Field(
+        default=None, description="Token, demanded on any address that is not loopback."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of SentiStream."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    api: ApiSettings = ApiSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    detector: DetectorOptions = DetectorOptions()
+    limits: Limits = Limits()
+    windows: tuple[int, ...] = Field(
+        default=(10, 60, 300, 3600), description="Rolling windows in seconds."
+    )
+    lateness_s: int = Field(
+        default=900,
+        ge=0,
+        le=86_400,
+        description="Seconds that an event may be behind the newest one of its source in its "
+        "partition.",
+    )
+    retention_s: int = Field(
+        default=86_400,
+        ge=60,
+        description="Seconds of event time that panes stay open to corrections behind the newest "
+        "one of their source; at least `lateness_s` and the longest window.",
+    )
+    bundles: Path = Field(
+        default=Path(models.__file__).parent,
+        description="Folder of the model bundles (default: the ones that come with the package).",
+    )
+    batch: int = Field(
+        default=32, ge=1, le=1024, description="Most events that are scored together."
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Inference threads per process; 0 takes the cores of the machine.",
+    )
+
+    @field_validator("windows")
+    @classmethod
+    def _windows(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        if not windows or min(windows) < 1 or max(windows) > 86_400:
+            raise ValueError("windows must be between 1 and 86400 seconds, at least one")
+        return tuple(sorted(set(windows)))
+
+    @property
+    def kept_s(self) -> int:
+        """Seconds of event time for which panes are kept in the state."""
+        return max(self.retention_s, self.lateness_s + 60, max(self.windows) + 60)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, the TOML file."""
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """Reads the file that `SENTISTREAM_CONFIG` names, if any."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
+        """Return nothing: the whole file is given at once by `__call__`."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        name = os.environ.get("SENTISTREAM_CONFIG")
+        if not name:
+            return {}
+        try:
+            return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"SENTISTREAM_CONFIG={name}: cannot be read: {error}") from error
+
+
+def setting_names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[str]:
+    """Yield the environment variable of every setting."""
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, f"{path}{DELIMITER}")
+        else:
+            yield path
+
+
+def load_settings() -> Settings:
+    """Read the settings afresh.
+
+    Raises:
+        SettingsError: a name is unknown (the nearest right one is named) or a value is wrong.
+    """
+    known = set(setting_names())
+    groups = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in os.environ:
+        if not name.upper().startswith(PREFIX) or name.upper() in known | groups | OTHER_NAMES:
+            continue
+        raise SettingsError(f"{name} is no setting{_nearest(name.upper(), known | OTHER_NAMES)}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(error))) from None
+    except pydantic_settings.SettingsError as error:
+        # The value is not shown: it may be a secret.
+        raise SettingsError(f"{error}: in the environment it has to be JSON") from None
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    known = {name: name.removeprefix(PREFIX).lower() for name in setting_names()}
+    for item in error.errors(include_url=False):
+        path = ".".join(str(part) for part in item["loc"])
+        name = PREFIX + path.replace(".", DELIMITER).upper()
+        if item["type"] == "extra_forbidden":
+            dotted = [known_path.replace(DELIMITER, ".") for known_path in known.values()]
+            yield f"{path} is no setting{_nearest(path, dotted)}"
+        else:
+            # The value is not shown: it may be a secret.
+            yield f"{name} ({path}): {item['msg']}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are: {', '.join(names)}"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return load_settings()

@@ -1,0 +1,164 @@
+"""Reads a Kafka topic: one Bytewax partition per Kafka partition, exact positions in snapshots."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypedDict, cast
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from dataflows.clients import CONNECT_S, consumer, partitions_of
+from dataflows.contract import Envelope, Record, Rejection, open_envelope
+from dataflows.lateness import Lateness
+from dataflows.settings import Settings
+from dataflows.telemetry import TELEMETRY
+from models.errors import ServiceError
+
+__all__ = ["KafkaSource", "PartitionState"]
+
+_log = logging.getLogger(__name__)
+
+Arrival = Envelope | Rejection
+IDLE: Final = timedelta(milliseconds=5)  # between two looks at an empty partition
+LAG_EVERY: Final = timedelta(seconds=1)
+
+
+class PartitionState(TypedDict):
+    """What a snapshot holds: the next offset, and the newest event time (ms) by source."""
+
+    offset: int
+    newest: dict[str, int]
+
+
+class KafkaSource(FixedPartitionedSource[Arrival, PartitionState]):
+    """The events topic. Emits envelopes and rejections in the order of each partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def list_parts(self) -> list[str]:
+        """Return one name per Kafka partition."""
+        kafka = self._settings.kafka
+        return [str(partition) for partition in partitions_of(kafka, kafka.topic)]
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: PartitionState | None
+    ) -> _Partition:
+        """Open one partition where the snapshot says, else where the settings say."""
+        return _Partition(self._settings, int(for_part), resume_state)
+
+
+class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
+    def __init__(self, settings: Settings, partition: int, state: PartitionState | None) -> None:
+        kafka = settings.kafka
+        self._topic, self._partition = kafka.topic, partition
+        self._max_bytes = settings.limits.max_bytes
+        self._batch = settings.batch
+        self._consumer = consumer(kafka)
+        if state is None:
+            # An explicit offset, so that also the first snapshot names one.
+            state = {"offset": self._first_offset(kafka.start), "newest": {}}
+        self._offset = state["offset"]
+        self._lateness = Lateness(
+            settings.lateness_s * 1000, settings.kept_s * 1000, state["newest"]
+        )
+        self._consumer.assign([TopicPartition(self._topic, partition, self._offset)])
+        self._awake: datetime | None = None
+        self._lag_at = datetime.now(UTC)
+
+    def next_batch(self) -> Iterable[Arrival]:
+        """Return what has arrived, at most one batch."""
+        arrivals: list[Arrival] = []
+        for message in self._consumer.consume(self._batch, timeout=0):
+            if (error := message.error()) is not None:
+                self._judge(error)
+                continue
+            arrivals.append(self._open(message))
+            # consume() never returns a message without an offset.
+            self._offset = (message.offset() or 0) + 1
+        now = datetime.now(UTC)
+        self._awake = None if arrivals else now + IDLE
+        if now >= self._lag_at:
+            self._lag_at = now + LAG_EVERY
+            self._report_lag()
+        return arrivals
+
+    def next_awake(self) -> datetime | None:
+        """Return when to look again: at once after a batch, else a little later."""
+        return self._awake
+
+    def snapshot(self) -> PartitionState:
+        """Return the position after the last event that was returned."""
+        return {"offset": self._offset, "newest": self._lateness.snapshot()}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()
+
+    def _open(self, message: Message) -> Arrival:
+        kind, timestamp = message.timestamp()
+        headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+        record = Record(
+            topic=self._topic,
+            partition=self._partition,
+            offset=message.offset() or 0,
+            key=_bytes(message.key()),
+            value=_bytes(message.value()),
+            headers=tuple((name, _bytes(value)) for name, value in headers),
+            timestamp_ms=timestamp if kind and timestamp >= 0 else None,
+        )
+        TELEMETRY.events.increment()
+        arrival = open_envelope(record, self._max_bytes)
+        if isinstance(arrival, Rejection) or not self._lateness.is_late(
+            arrival.source, arrival.time_ms
+        ):
+            return arrival
+        return Rejection(
+            record,
+            "too_late",
+            f"the event is too far behind the newest one of {arrival.source!r} in its partition",
+        )
+
+    def _judge(self, error: KafkaError) -> None:
+        """Log an error that passes; raise one that does not.
+
+        Raises:
+            ServiceError: the offset to resume from is gone, or the client cannot go on.
+        """
+        where = f"partition {self._partition} of {self._topic}"
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise ServiceError(
+                f"{where} has no offset {self._offset} any more (the topic was truncated, has "
+                "expired or was made anew), so events are lost; delete the recovery store to "
+                "begin again at SENTISTREAM_KAFKA__START"
+            )
+        if error.fatal():
+            raise ServiceError(f"{where} cannot be read: {error.str()}")
+        _log.warning("%s: %s; trying again", where, error.str())
+
+    def _first_offset(self, start: str) -> int:
+        try:
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, self._partition), timeout=CONNECT_S
+            )
+        except KafkaException as error:
+            raise ServiceError(
+                f"the offsets of partition {self._partition} of {self._topic} cannot be read: "
+                f"{error.args[0].str()}"
+            ) from error
+        return int(low if start == "earliest" else high)
+
+    def _report_lag(self) -> None:
+        # Known from the last fetch, so this asks nobody.
+        _, high = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, self._partition), cached=True
+        )
+        if high >= 0:
+            TELEMETRY.set_lag(self._partition, max(0, high - self._offset))
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

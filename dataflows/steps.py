@@ -1,0 +1,187 @@
+"""The steps of the flow: thin adapters between Bytewax and the pure parts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bytewax.operators import StatefulBatchLogic
+
+from dataflows.blocks import Change, Delta, Minute, OpenMinutes, Partial
+from dataflows.content import read_content
+from dataflows.contract import Envelope, Rejection
+from dataflows.keys import ALL_SOURCES
+from dataflows.panes import Pane
+from dataflows.rolling import Rolling, Update
+from dataflows.source import Arrival
+from dataflows.telemetry import TELEMETRY
+from models.errors import ContentError
+from models.scorer import Content, Scored, Scorer
+
+__all__ = [
+    "Event",
+    "MinuteLogic",
+    "OpenMinutesLogic",
+    "RollingLogic",
+    "Score",
+    "accepted",
+    "by_minute",
+    "by_source",
+    "partial_sums",
+    "rejected",
+]
+
+_log = logging.getLogger(__name__)
+
+SEPARATOR = "|"  # of source and minute in a key; the minute has none, so it splits from the end
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An accepted event with its result."""
+
+    envelope: Envelope
+    scored: Scored
+
+
+class Score:
+    """Reads and scores events in pieces of a bounded size."""
+
+    def __init__(self, scorer: Scorer, batch: int) -> None:
+        self._scorer = scorer
+        self._batch = batch
+
+    def __call__(self, arrivals: list[Arrival]) -> Iterable[Event | Rejection]:
+        """Return one result per arrival, in order."""
+        for start in range(0, len(arrivals), self._batch):
+            yield from self._score(arrivals[start : start + self._batch])
+
+    def _score(self, arrivals: Sequence[Arrival]) -> Iterable[Event | Rejection]:
+        contents: list[Content] = []
+        results: list[Event | Rejection | None] = []
+        waiting: list[tuple[int, Envelope]] = []
+        for index, arrival in enumerate(arrivals):
+            results.append(arrival if isinstance(arrival, Rejection) else None)
+            if isinstance(arrival, Envelope):
+                try:
+                    contents.append(read_content(arrival.value, arrival.content_type))
+                    waiting.append((index, arrival))
+                except ContentError as error:
+                    results[index] = Rejection(arrival.record, error.reason, str(error))
+        scores = self._scorer.score(contents)
+        for (index, envelope), score in zip(waiting, scores, strict=True):
+            if isinstance(score, ContentError):
+                results[index] = Rejection(envelope.record, score.reason, str(score))
+            else:
+                results[index] = Event(envelope, score)
+        done = [result for result in results if result is not None]
+        TELEMETRY.rejected.increment(sum(isinstance(result, Rejection) for result in done))
+        return done
+
+
+def accepted(result: Event | Rejection) -> Event | None:
+    """Keep events alone."""
+    return result if isinstance(result, Event) else None
+
+
+def rejected(result: Event | Rejection) -> Rejection | None:
+    """Keep rejections alone."""
+    return result if isinstance(result, Rejection) else None
+
+
+def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
+    """Sum a batch by source, and over all sources, so that little crosses to other workers."""
+    sums: dict[str, Partial] = {ALL_SOURCES: Partial()}
+    for event in events:
+        envelope = event.envelope
+        pane = Pane.of(event.scored.observations)
+        TELEMETRY.observations.increment(pane.n)
+        partial = sums.setdefault(envelope.source, Partial())
+        partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
+        sums[ALL_SOURCES].add(envelope.time_ms, pane, None)
+    return sums.items() if events else ()
+
+
+class OpenMinutesLogic(StatefulBatchLogic[Partial, tuple[int, Delta | None], Any]):
+    """By source: cuts partial sums by minute, and tells minutes when they are closed."""
+
+    def __init__(self, kept_s: int, state: Any | None) -> None:  # noqa: ANN401
+        self._minutes = OpenMinutes(kept_s, state)
+
+    def on_batch(self, values: list[Partial]) -> tuple[Iterable[tuple[int, Delta | None]], bool]:
+        """Return deltas by minute; None closes one."""
+        out: list[tuple[int, Delta | None]] = []
+        for partial in values:
+            deltas, expired = self._minutes.split(partial)
+            out += deltas.items()
+            if expired:
+                TELEMETRY.expired.increment(expired)
+                _log.error(
+                    "%d events lie further back than panes are kept and are not counted; raise "
+                    "SENTISTREAM_RETENTION_S",
+                    expired,
+                )
+        out += ((minute, None) for minute in self._minutes.close())
+        return out, self.RETAIN
+
+    def snapshot(self) -> Any:  # noqa: ANN401
+        """Return the newest event time and the open minutes."""
+        return self._minutes.snapshot()
+
+
+def by_minute(item: tuple[str, tuple[int, Delta | None]]) -> tuple[str, Delta | None]:
+    """Move the minute from the value into the key."""
+    source, (minute, delta) = item
+    return f"{source}{SEPARATOR}{minute}", delta
+
+
+def by_source(item: tuple[str, Change]) -> tuple[str, Change]:
+    """Take the minute out of the key again."""
+    key, change = item
+    return key.rpartition(SEPARATOR)[0], change
+
+
+class MinuteLogic(StatefulBatchLogic[Delta | None, Change, Any]):
+    """By source and minute: the exact panes."""
+
+    def __init__(self, state: Any | None) -> None:  # noqa: ANN401
+        self._minute = Minute(state)
+        # After a restart the rolling windows have to be told what was there.
+        self._restore_at = None if state is None else datetime.now(UTC)
+
+    def on_batch(self, values: list[Delta | None]) -> tuple[Iterable[Change], bool]:
+        """Add deltas, return absolute values; the state ends when the minute is closed."""
+        deltas = [delta for delta in values if delta is not None]
+        changes = [self._minute.add(deltas)] if deltas else []
+        return changes, len(deltas) < len(values)
+
+    def on_notify(self) -> tuple[Iterable[Change], bool]:
+        """Return the whole minute once after a restart."""
+        self._restore_at = None
+        return [self._minute.restored()], self.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        """Return when the minute is to be told again."""
+        return self._restore_at
+
+    def snapshot(self) -> Any:  # noqa: ANN401
+        """Return the packed panes."""
+        return self._minute.snapshot()
+
+
+class RollingLogic(StatefulBatchLogic[Change, Update, None]):
+    """By source: the rolling windows. Its state comes back from the minutes."""
+
+    def __init__(self, windows: Sequence[int]) -> None:
+        self._rolling = Rolling(windows)
+
+    def on_batch(self, values: list[Change]) -> tuple[Iterable[Update], bool]:
+        """Return one update for all the changes."""
+        update = self._rolling.apply(values)
+        return ([] if update is None else [update]), self.RETAIN
+
+    def snapshot(self) -> None:
+        """Return nothing: the minutes hold it all."""

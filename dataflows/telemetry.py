@@ -1,0 +1,190 @@
+"""What this process measures of itself, and the heartbeat that tells it to Redis."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import redis
+
+from dataflows.keys import HEARTBEAT_EXPIRY_S, Keys
+
+__all__ = ["TELEMETRY", "Counter", "Heartbeat", "Histogram", "Telemetry"]
+
+_log = logging.getLogger(__name__)
+
+PERIOD_S: Final = 2.0  # a fifth of the expiry, so that one missed beat does not look like a death
+
+
+class Counter:
+    """A number that only grows; safe between threads."""
+
+    def __init__(self) -> None:
+        self._value = 0
+        self._lock = threading.Lock()
+
+    def increment(self, amount: int = 1) -> None:
+        """Add an amount."""
+        with self._lock:
+            self._value += amount
+
+    @property
+    def value(self) -> int:
+        """The sum so far."""
+        return self._value
+
+
+class Histogram:
+    """Counts of durations in buckets that grow by 10 %, so a quantile is at most 10 % too high.
+
+    Histograms of several processes merge by adding.
+    """
+
+    GROWTH: Final = 1.1
+    FIRST_MS: Final = 0.1  # upper edge of the first bucket
+    BUCKETS: Final = 200  # the last edge is about 17 million s
+
+    def __init__(self, counts: Iterable[int] = ()) -> None:
+        self._counts = [*counts] or [0] * self.BUCKETS
+        if len(self._counts) != self.BUCKETS:
+            raise ValueError(f"a histogram has {self.BUCKETS} buckets, not {len(self._counts)}")
+        self._lock = threading.Lock()
+
+    def add(self, duration_ms: float) -> None:
+        """Count one duration; a negative one (clocks differ) counts as 0."""
+        index = 0
+        if duration_ms > self.FIRST_MS:
+            index = math.ceil(math.log(duration_ms / self.FIRST_MS, self.GROWTH))
+        with self._lock:
+            self._counts[min(index, self.BUCKETS - 1)] += 1
+
+    def quantile(self, share: float) -> float | None:
+        """Return the upper edge (ms) of the bucket with this quantile, None if nothing counts."""
+        counts = list(self._counts)
+        rank = share * sum(counts)
+        if not rank:
+            return None
+        seen = 0
+        for index, count in enumerate(counts):
+            seen += count
+            if seen >= rank:
+                return self.FIRST_MS * self.GROWTH**index
+        raise AssertionError("the counts sum to their sum")
+
+    def merge(self, other: Histogram) -> Histogram:
+        """Return the sum of two histograms."""
+        return Histogram(a + b for a, b in zip(self._counts, other._counts, strict=True))
+
+    def encode(self) -> str:
+        """Return the counts joined by commas."""
+        return ",".join(map(str, self._counts))
+
+    @classmethod
+    def decode(cls, text: str) -> Histogram:
+        """Return the histogram that `encode` wrote.
+
+        Raises:
+            ValueError: the text is none.
+        """
+        return cls(map(int, text.split(",")))
+
+
+class Telemetry:
+    """Counters of one process.
+
+    Attributes:
+        events: records read.
+        rejected: records dead-lettered.
+        observations: faces and texts observed.
+        expired: events that could not be counted since their pane had left the state.
+        latency: from the record's timestamp to the write of its pane in Redis.
+    """
+
+    def __init__(self) -> None:
+        self.events = Counter()
+        self.rejected = Counter()
+        self.observations = Counter()
+        self.expired = Counter()
+        self.latency = Histogram()
+        self._lag: dict[int, int] = {}
+
+    def set_lag(self, partition: int, events: int) -> None:
+        """Remember how many events of a partition are still to be read."""
+        self._lag[partition] = events
+
+    @property
+    def lag(self) -> int:
+        """Events still to be read in the partitions of this process."""
+        return sum(self._lag.copy().values())
+
+
+TELEMETRY: Final = Telemetry()
+
+
+class Heartbeat:
+    """Writes `…:worker:{id}` every two seconds from a thread of its own."""
+
+    _started: Final[set[str]] = set()
+    _lock: Final = threading.Lock()
+
+    def __init__(self, client: redis.Redis, keys: Keys, versions: Mapping[str, str | None]) -> None:
+        self._client = client
+        self._key = keys.worker(f"{socket.gethostname()}-{os.getpid()}")
+        self._versions = json.dumps(dict(versions))
+        self._started_at = time.time()
+        self._last = (time.monotonic(), TELEMETRY.events.value)
+
+    @classmethod
+    def ensure(cls, client: redis.Redis, keys: Keys, versions: Mapping[str, str | None]) -> None:
+        """Start the heartbeat of this process unless it beats already."""
+        with cls._lock:
+            beat = cls(client, keys, versions)
+            if beat._key in cls._started:
+                return
+            cls._started.add(beat._key)
+            threading.Thread(target=beat._run, name="heartbeat", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._beat()
+            except redis.RedisError as error:
+                # The writer of the panes reports and waits; a missed beat shows by itself.
+                _log.debug("no heartbeat: %s", error)
+            time.sleep(PERIOD_S)
+
+    def _beat(self) -> None:
+        then, before = self._last
+        now, events = time.monotonic(), TELEMETRY.events.value
+        self._last = now, events
+        rate = (events - before) / (now - then) if now > then else 0.0
+        latency = TELEMETRY.latency
+        quantiles = {
+            f"latency_p{percent}": f"{value:.1f}"
+            for percent in (50, 95, 99)
+            if (value := latency.quantile(percent / 100)) is not None
+        }
+        fields: dict[Any, Any] = {
+            "at": f"{time.time():.3f}",
+            "started": f"{self._started_at:.3f}",
+            "events_per_s": f"{rate:.2f}",
+            "lag": str(TELEMETRY.lag),
+            "events": str(events),
+            "rejected": str(TELEMETRY.rejected.value),
+            "observations": str(TELEMETRY.observations.value),
+            "expired": str(TELEMETRY.expired.value),
+            **quantiles,
+            "latency_histogram": latency.encode(),
+            "models": self._versions,
+        }
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hset(self._key, mapping=fields)
+        pipeline.expire(self._key, HEARTBEAT_EXPIRY_S)
+        pipeline.execute()

@@ -1,0 +1,1 @@
+"""Everything needed to use a model: bundles, detection, alignment, encoder, head, scorer."""

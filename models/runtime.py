@@ -1,0 +1,44 @@
+"""Opens ONNX Runtime sessions the same way everywhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnxruntime as ort
+
+from models.errors import BundleError
+
+__all__ = ["open_session", "thread_count"]
+
+ort.set_default_logger_severity(3)  # errors only; warnings about constant folding help nobody
+
+
+def thread_count(threads: int) -> int:
+    """Return the number of inference threads: `threads`, or the cores this process may use."""
+    return threads or len(os.sched_getaffinity(0))
+
+
+def open_session(model: Path | bytes, threads: int) -> ort.InferenceSession:
+    """Open a model on the CPU.
+
+    Raises:
+        BundleError: ONNX Runtime cannot read the model.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = thread_count(threads)
+    options.inter_op_num_threads = 1
+    # Threads that spin between two runs take the cores from decoding and from other workers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps a copy of its largest working set for every input shape it has seen, and
+    # pictures come in any shape.
+    options.enable_cpu_mem_arena = False
+    try:
+        return ort.InferenceSession(
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this
+        name = "the model" if isinstance(model, bytes) else model
+        raise BundleError(f"{name} is no model that ONNX Runtime can open: {error}") from error

@@ -1,0 +1,202 @@
+"""Runs the flow as its users do, as a process, and reads what it has written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import redis
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from dataflows.clients import ensure_topics, partitions_of, producer
+from dataflows.keys import Keys
+from dataflows.panes import Pane
+from dataflows.settings import KafkaSettings, RedisSettings, Settings
+from infra.offsets import OffsetReader
+from pydantic import SecretStr
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120.0  # a loaded machine may score a few pictures a second
+
+
+@dataclass(slots=True)
+class Sent:
+    """An event that a test sends."""
+
+    value: bytes | None
+    headers: dict[str, bytes] = field(default_factory=dict)
+    key: str | None = None
+    partition: int | None = None
+    timestamp_ms: int | None = None
+
+
+class Stream:
+    """The topics and keys of one run of the flow."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.settings = Settings(
+            kafka=KafkaSettings(
+                brokers=environment["SENTISTREAM_KAFKA__BROKERS"],
+                topic=environment["SENTISTREAM_KAFKA__TOPIC"],
+                predictions_topic=environment["SENTISTREAM_KAFKA__PREDICTIONS_TOPIC"],
+                dlq_topic=environment["SENTISTREAM_KAFKA__DLQ_TOPIC"],
+            ),
+            redis=RedisSettings(
+                url=SecretStr(environment["SENTISTREAM_REDIS__URL"]),
+                prefix=environment["SENTISTREAM_REDIS__PREFIX"],
+            ),
+        )
+        self.redis = redis.Redis.from_url(
+            environment["SENTISTREAM_REDIS__URL"], decode_responses=True
+        )
+        self.keys = Keys(self.settings.redis.prefix)
+        ensure_topics(self.settings)
+
+    def variant(self, name: str) -> Stream:
+        """Return a stream that reads the same events and writes elsewhere."""
+        changed = {
+            variable: f"{self.environment[variable]}.{name}"
+            for variable in (
+                "SENTISTREAM_KAFKA__PREDICTIONS_TOPIC",
+                "SENTISTREAM_KAFKA__DLQ_TOPIC",
+                "SENTISTREAM_REDIS__PREFIX",
+            )
+        }
+        return Stream(self.environment | changed)
+
+    def send(self, events: Sequence[Sent]) -> None:
+        """Put events on the topic, and see that the broker has them."""
+        client: Producer = producer(self.settings.kafka)
+        failures: list[str] = []
+
+        def delivered(error: object, _message: Message) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        for event in events:
+            place = {} if event.partition is None else {"partition": event.partition}
+            if event.timestamp_ms is not None:
+                place["timestamp"] = event.timestamp_ms
+            client.produce(
+                self.settings.kafka.topic,
+                event.value,
+                key=event.key,
+                headers=list(event.headers.items()),
+                on_delivery=delivered,
+                **place,
+            )
+            client.poll(0)
+        assert client.flush(30) == 0
+        assert not failures
+
+    def records(self, topic: str) -> list[Message]:
+        """Return all records of a topic, in no order."""
+        client = Consumer(
+            {
+                "bootstrap.servers": self.settings.kafka.brokers,
+                "group.id": "test",
+                "fetch.wait.max.ms": 10,
+                "receive.message.max.bytes": 200_000_000,
+            }
+        )
+        places = [
+            TopicPartition(topic, partition, 0)
+            for partition in partitions_of(self.settings.kafka, topic)
+        ]
+        count = self.count(topic)
+        client.assign(places)
+        records: list[Message] = []
+        until = time.monotonic() + PATIENCE_S
+        while len(records) < count:
+            assert time.monotonic() < until, f"{len(records)} of {count} records in {topic}"
+            records += client.consume(500, timeout=0.2)
+        client.close()
+        assert not any(record.error() for record in records)
+        return records
+
+    def count(self, topic: str) -> int:
+        """Return how many records a topic has."""
+        with OffsetReader(self.settings.kafka) as reader:
+            return sum(reader.read(topic, "end").values())
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Return the reasons of the dead letters by their key."""
+        reasons: dict[str, list[str]] = {}
+        for record in self.records(self.settings.kafka.dlq_topic):
+            headers = dict(record.headers() or [])
+            reasons.setdefault((record.key() or b"").decode(), []).append(
+                headers["x-reason"].decode()
+            )
+        return reasons
+
+    def panes(self, resolution_s: int) -> dict[tuple[str, int], Pane]:
+        """Return all panes in Redis of one resolution, by source and bucket."""
+        result: dict[tuple[str, int], Pane] = {}
+        for key in self.redis.scan_iter(f"{self.keys.prefix}:pane:{resolution_s}:*", count=1000):
+            parsed = self.keys.parse_pane(key)
+            for bucket, text in self.redis.hgetall(key).items():
+                assert parsed.block <= int(bucket) < parsed.block + 60 * resolution_s
+                result[parsed.source, int(bucket)] = Pane.decode(text)
+        return result
+
+    def total(self, source: str = "*") -> Pane:
+        """Return the sum over all 60 s panes of a source."""
+        total = Pane()
+        for (name, _), pane in self.panes(60).items():
+            if name == source:
+                total = total.merge(pane)
+        return total
+
+    @contextmanager
+    def flow(self, *arguments: str, **variables: str) -> Iterator[Flow]:
+        """Run the flow for as long as the context lasts."""
+        # A file, since a pipe that nobody reads fills up and stops the flow.
+        with tempfile.TemporaryFile("w+") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bytewax.run", "dataflows.sentiment", *arguments],
+                cwd=ROOT,
+                env=os.environ | self.environment | variables,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield Flow(self, process, log)
+            finally:
+                process.kill()
+                process.wait()
+
+
+class Flow:
+    """A running flow."""
+
+    def __init__(self, stream: Stream, process: subprocess.Popen[bytes], log: IO[str]) -> None:
+        self._stream = stream
+        self._log = log
+        self.process = process
+
+    def said(self) -> str:
+        """Return what the flow has printed."""
+        self._log.seek(0)
+        return self._log.read()
+
+    def settle(self, events: int) -> None:
+        """Wait until so many events are accounted for: in panes or among the dead letters."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            assert self.process.poll() is None, self.said()
+            dead = self._stream.count(self._stream.settings.kafka.dlq_topic)
+            counted = self._stream.total().events
+            if dead + counted >= events:
+                return
+            accounts = f"{counted} counted + {dead} dead of {events}"
+            assert time.monotonic() < until, f"{accounts}\n{self.said()}"
+            time.sleep(0.2)

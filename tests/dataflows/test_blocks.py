@@ -1,0 +1,81 @@
+from collections import defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflows.blocks import Delta, Minute, OpenMinutes, Partial, pack, unpack
+from dataflows.panes import EMPTY, FIELDS, Pane
+
+buckets = st.integers(0, 400)
+panes = st.builds(Pane, *[st.integers(-(10**9), 10**9)] * len(FIELDS))
+events = st.lists(st.tuples(st.integers(0, 400_000), panes), max_size=40)
+
+
+def partial(batch: list[tuple[int, Pane]]) -> Partial:
+    result = Partial()
+    for time_ms, pane in batch:
+        result.add(time_ms, pane, time_ms + 5)
+    return result
+
+
+@given(st.dictionaries(buckets, panes))
+def test_packed_panes_come_back(given: dict[int, Pane]) -> None:
+    assert unpack(pack(given)) == given
+
+
+@given(events, st.integers(1, 7), st.lists(st.booleans(), min_size=40, max_size=40))
+def test_panes_are_the_plain_sums_whatever_the_batches_and_restarts(
+    stream: list[tuple[int, Pane]], size: int, restarts: list[bool]
+) -> None:
+    minutes: dict[int, Minute] = {}
+    opened = OpenMinutes(kept_s=86_400)
+    seen: dict[int, dict[int, Pane]] = defaultdict(dict)
+    for start in range(0, len(stream), size):
+        deltas, expired = opened.split(partial(stream[start : start + size]))
+        assert expired == 0
+        for minute, delta in deltas.items():
+            state = minutes.setdefault(minute, Minute())
+            for resolution, changed in state.add([delta]).panes.items():
+                seen[resolution].update(changed)
+        if restarts[start % 40]:
+            opened = OpenMinutes(86_400, opened.snapshot())
+            minutes = {minute: Minute(state.snapshot()) for minute, state in minutes.items()}
+    for resolution in (1, 10, 60):
+        expected: dict[int, Pane] = {}
+        for time_ms, pane in stream:
+            bucket = time_ms // 1000 // resolution * resolution
+            expected[bucket] = expected.get(bucket, EMPTY).merge(pane)
+        assert seen[resolution] == expected
+
+
+def test_a_minute_is_closed_when_it_is_further_behind_than_kept() -> None:
+    opened = OpenMinutes(kept_s=120)
+    opened.split(partial([(30_000, EMPTY)]))
+    assert opened.close() == []
+    opened.split(partial([(180_000, EMPTY)]))
+    assert opened.close() == [0]
+    deltas, expired = opened.split(partial([(30_000, EMPTY._replace(events=3)), (181_000, EMPTY)]))
+    assert (list(deltas), expired) == ([180], 3)
+
+
+def test_open_minutes_survive_a_restart_as_runs() -> None:
+    opened = OpenMinutes(kept_s=10_000)
+    opened.split(partial([(at * 1000, EMPTY) for at in (0, 60, 120, 600)]))
+    assert opened.snapshot() == (600_000, [(0, 3), (600, 1)])
+    again = OpenMinutes(10_000, opened.snapshot())
+    again.split(partial([(20_000_000, EMPTY)]))
+    assert again.close() == [0, 60, 120, 600]
+
+
+def test_record_timestamps_travel_once() -> None:
+    deltas, _ = OpenMinutes(86_400).split(partial([(1000, EMPTY), (61_000, EMPTY)]))
+    assert sorted(stamp for delta in deltas.values() for stamp in delta.stamps_ms) == [1005, 61_005]
+
+
+def test_a_restored_minute_tells_all_its_panes() -> None:
+    minute = Minute()
+    minute.add([Delta({5: EMPTY._replace(n=1)}, 5500, [])])
+    restored = Minute(minute.snapshot()).restored()
+    assert restored.panes == {}
+    assert unpack(restored.restored or b"") == {5: EMPTY._replace(n=1)}
+    assert restored.newest_ms == 5500

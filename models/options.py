@@ -27,10 +27,10 @@ class DetectorOptions(BaseModel):
         "of one large picture.",
     )
     score: float = Field(
-        default=0.5, gt=0, lt=1, description="Detections under this score are left out."
+        default=0.4, gt=0, lt=1, description="Detections under this score are left out."
     )
     min_face: int = Field(
-        default=24,
+        default=16,
         ge=1,
         description="Faces whose shorter side is under this many pixels of the original picture "
         "are left out.",

@@ -15,13 +15,13 @@ from typing import IO
 
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from pydantic import SecretStr
 
 from dataflows.clients import ensure_topics, partitions_of, producer
 from dataflows.keys import Keys
 from dataflows.panes import Pane
 from dataflows.settings import KafkaSettings, RedisSettings, Settings
 from infra.offsets import OffsetReader
-from pydantic import SecretStr
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0  # a loaded machine may score a few pictures a second

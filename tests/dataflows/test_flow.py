@@ -27,6 +27,7 @@ from models.wheels import fetch
 pytestmark = pytest.mark.integration
 
 NOW_S = 1_790_000_000  # any moment will do: nothing may depend on the clock
+SENT_MS = (NOW_S + 900) * 1000  # no event is ahead of this
 JSON = {"content-type": b"application/json"}
 
 
@@ -67,7 +68,7 @@ def test_panes_and_windows_are_those_of_a_plain_sequential_program(stream: Strea
         rows = [random_row(generator) for _ in range(generator.randrange(3))]
         events.append((source, seconds, rows))
         headers = at(seconds, **JSON)
-        sent.append(Sent(edge(*rows), headers, key=source, timestamp_ms=(NOW_S + 900) * 1000))
+        sent.append(Sent(edge(*rows), headers, key=source, timestamp_ms=SENT_MS))
     stream.send(sent)
     with stream.flow("-w", "2") as flow:
         flow.settle(len(sent))
@@ -126,7 +127,8 @@ def png_bomb() -> bytes:
     """Return a PNG of 20 000 x 20 000 pixels in a few tens of kB."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
 
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
     pixels = zlib.compress(bytes(200_000_000), 9)
@@ -209,7 +211,7 @@ def test_every_accepted_event_has_one_prediction(stream: Stream) -> None:
     with stream.flow() as flow:
         flow.settle(3)
     records = stream.records(stream.settings.kafka.predictions_topic)
-    found = {(record.key() or b"").decode(): json.loads(record.value() or b"") for record in records}
+    found = {(one.key() or b"").decode(): json.loads(one.value() or b"") for one in records}
     assert found.keys() == {"gate", "empty room", "edge"}
     gate = found["gate"]
     assert gate["id"] == "seven"
@@ -257,7 +259,7 @@ def test_batches_and_workers_do_not_change_the_panes(
 ) -> None:
     """Equal to the last integer, but for a probability within float noise of a rounding edge."""
     sent = [
-        Sent(photo, at(NOW_S + index // 4), f"camera-{index % 5}", timestamp_ms=NOW_S * 1000 + 10**6)
+        Sent(photo, at(NOW_S + index // 4), f"camera-{index % 5}", timestamp_ms=SENT_MS)
         for index, photo in enumerate(photos(600))
     ]
     stream.send(sent)
@@ -295,7 +297,7 @@ def test_a_kill_in_the_middle_changes_nothing(stream: Stream, tmp_path: Path) ->
         rows = [random_row(generator)]
         events.append((source, seconds, rows))
         headers = at(seconds, **JSON)
-        sent.append(Sent(edge(*rows), headers, source, timestamp_ms=(NOW_S + 900) * 1000))
+        sent.append(Sent(edge(*rows), headers, source, timestamp_ms=SENT_MS))
     store = tmp_path / "recovery"
     store.mkdir()
     subprocess.run([sys.executable, "-m", "bytewax.recovery", store, "2"], check=True)
@@ -309,7 +311,7 @@ def test_a_kill_in_the_middle_changes_nothing(stream: Stream, tmp_path: Path) ->
         flow.settle(len(sent))
     for resolution in (1, 10, 60):
         assert stream.panes(resolution) == expected_panes(events, resolution)
-    window = {name: EMPTY for name in ("s0", "s1", "s2", "*")}
+    window = dict.fromkeys(("s0", "s1", "s2", "*"), EMPTY)
     for (source, _), pane in expected_panes(events, 1).items():
         window[source] = window[source].merge(pane)
     for source, total in window.items():

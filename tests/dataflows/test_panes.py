@@ -32,7 +32,7 @@ def test_a_pane_survives_its_text(pane: Pane) -> None:
 
 @pytest.mark.parametrize("text", ["", "1,2,3", ",".join("1" * 16), ",".join("x" * 15)])
 def test_what_is_no_pane_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="15 integers|invalid literal"):
+    with pytest.raises(ValueError, match=r"15 integers|invalid literal"):
         Pane.decode(text)
 
 

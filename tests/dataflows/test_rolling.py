@@ -28,9 +28,7 @@ def expected(panes: dict[int, Pane]) -> dict[int, Pane]:
 
 
 @given(changes, st.integers(1, 5))
-def test_windows_are_sums_over_the_newest_panes(
-    stream: list[tuple[int, int]], size: int
-) -> None:
+def test_windows_are_sums_over_the_newest_panes(stream: list[tuple[int, int]], size: int) -> None:
     rolling = Rolling(WINDOWS)
     panes: dict[int, Pane] = {}
     for start in range(0, len(stream), size):

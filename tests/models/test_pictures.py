@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.errors import ContentError
+from models.options import Limits
+from models.pictures import decode_picture
+from models.wheels import fetch
+
+LIMITS = Limits()
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def reason(value: bytes, limits: Limits = LIMITS) -> str:
+    with pytest.raises(ContentError) as caught:
+        decode_picture(value, limits)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_pictures_of_each_kind_become_rgb(kind: str, mode: str) -> None:
+    image = Image.new(mode, (40, 30), 200 if mode == "L" else "red")
+    picture = decode_picture(encoded(image, kind), LIMITS)
+    assert picture.pixels.shape == (30, 40, 3)
+    assert picture.pixels.dtype == np.uint8
+    assert picture.scale == 1
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "1", "LA", "I;16"])
+def test_other_colour_modes_become_rgb(mode: str) -> None:
+    picture = decode_picture(encoded(Image.new(mode, (8, 8)), "PNG"), LIMITS)
+    assert picture.pixels.shape == (8, 8, 3)
+
+
+def test_a_picture_is_turned_upright_by_its_exif_tag() -> None:
+    image = Image.new("RGB", (40, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = decode_picture(encoded(image, "JPEG", exif=exif), LIMITS)
+    assert picture.image.size == (20, 40)
+    assert picture.scale == 1
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_smaller_and_says_how_much(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = decode_picture(encoded(Image.new("RGB", (6000, 4000)), "JPEG", exif=exif), LIMITS)
+    assert max(picture.image.size) == 1500
+    assert picture.scale == 4
+
+
+def png(width: int, height: int, pixels: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels)
+
+
+def test_dimensions_are_refused_by_the_header_alone() -> None:
+    # There is not one pixel in it: had it been decoded, it would be broken.
+    assert reason(png(20_000, 20_000, b"none")) == "too_many_pixels"
+    assert reason(png(2**31 - 1, 2**31 - 1, b"none")) == "too_many_pixels"
+    assert reason(png(20, 20, b"none")) == "broken_image"
+
+
+def test_a_picture_at_the_limit_is_taken() -> None:
+    value = encoded(Image.new("RGB", (10, 10)), "PNG")
+    assert decode_picture(value, Limits(max_pixels=100)).image.size == (10, 10)
+    assert reason(value, Limits(max_pixels=99)) == "too_many_pixels"
+    assert reason(value, Limits(max_bytes=len(value) - 1)) == "too_large"
+
+
+def test_a_gif_is_refused_whatever_it_is_called() -> None:
+    assert reason(encoded(Image.new("RGB", (8, 8)), "GIF")) == "broken_image"
+
+
+@given(st.integers(0, 138_000), st.binary(max_size=40))
+def test_damaged_pictures_have_their_reason(cut: int, noise: bytes) -> None:
+    photo = fetch("multi_face").read_bytes()
+    damaged = photo[:cut] + noise
+    try:
+        outcome = decode_picture(damaged, LIMITS).image.mode
+    except ContentError as error:
+        outcome = error.reason
+    assert outcome in {"RGB", "broken_image", "too_many_pixels"}
+
+
+@pytest.mark.parametrize("cut", [0, 10, 1000, 60_000])
+def test_a_truncated_picture_is_broken(cut: int) -> None:
+    assert reason(fetch("multi_face").read_bytes()[:cut]) == "broken_image"

@@ -1,0 +1,41 @@
+"""The documentation and the code say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from dataflows.contract import REASONS
+from dataflows.panes import FIELDS
+from dataflows.settings import setting_names
+from infra.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def section(name: str) -> str:
+    """Return what stands between two comments in the README."""
+    match = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def test_every_setting_is_documented_and_the_reverse() -> None:
+    assert re.findall(r"`(SENTISTREAM_\w+)`", section("settings")) == list(setting_names())
+
+
+def test_every_reason_is_documented_and_the_reverse() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section("reasons"), re.MULTILINE)
+    assert dict(rows) == REASONS
+
+
+def test_every_command_is_documented_and_the_reverse() -> None:
+    commands = set(get_command(app).commands)
+    assert set(re.findall(r"(?<=sentistream )([a-z]+)(?= --| [a-z]+\.)", README)) == commands
+
+
+def test_the_fields_of_a_pane_are_documented_in_their_order() -> None:
+    text = " ".join(README.split())
+    assert ", ".join(FIELDS) in text

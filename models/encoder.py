@@ -12,7 +12,7 @@ from models.bundle import Bundle
 from models.errors import BundleError
 from models.runtime import open_session
 
-__all__ = ["Encoder"]
+__all__ = ["BATCH_SIZES", "Encoder"]
 
 # Few sizes, so that ONNX Runtime plans few shapes; larger batches leave the cache of a core.
 BATCH_SIZES: Final = (8, 4, 2, 1)

@@ -5,7 +5,9 @@ SentiStreamError
 ├── BundleError     a model bundle is incomplete, changed, or made for another version
 ├── ContentError    the content of one event cannot be used; carries the reason
 ├── ServiceError    Kafka, Redis or a child process cannot be reached or used
-└── SettingsError   a setting has a wrong name or value
+├── SettingsError   a setting has a wrong name or value
+├── InputError      a camera, video, folder or file cannot be used (infra.frames)
+└── TrainingError   data, settings or stages of a training run (training.errors)
 """
 
 __all__ = [

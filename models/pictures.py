@@ -18,8 +18,9 @@ IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 EXIF_ORIENTATION: Final = 0x0112
 # Orientations that turn the picture by a quarter, so that width and height change places.
 QUARTER_TURNS: Final = frozenset({5, 6, 7, 8})
-# A JPEG longer than twice this is decoded at 1/2, 1/4 or 1/8 of its size: no face that the
-# detector can find then needs more pixels, and a 12 megapixel photo costs a quarter.
+# A picture longer than twice this is shrunk, a JPEG already while it is decoded: no face that the
+# detector can find then needs more pixels, a 12 megapixel photo costs a quarter, and what is held
+# in memory is bounded.
 DECODED_SIDE_PX: Final = 1280
 
 # Pillow's own limit warns at 89 and refuses at 179 megapixels; ours is checked on the header
@@ -74,6 +75,9 @@ def decode_picture(value: bytes, limits: Limits) -> Picture:
             upright = ImageOps.exif_transpose(image)
             rgb = upright.convert("RGB")
             original_width = height if turned else width
+            # Other formats are decoded whole, but need not stay so.
+            if (shrink := max(rgb.size) // DECODED_SIDE_PX) >= 2:
+                rgb = rgb.reduce(shrink)
             return Picture(rgb, original_width / rgb.width)
     except ContentError:
         raise

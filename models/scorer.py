@@ -5,31 +5,31 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.alignment import align_face
 from models.bundle import Bundle, load_bundle
-from models.detector import Detection, Detector
-from models.encoder import Encoder
+from models.detector import LARGEST_BATCH, Detection, Detector
+from models.encoder import BATCH_SIZES, Encoder
 from models.errors import ContentError
 from models.head import Head
 from models.observation import Observation, observe_face
 from models.options import DetectorOptions, Limits
 from models.pictures import Picture, decode_picture
+from models.runtime import thread_count
 
 __all__ = ["Content", "Face", "Scored", "Scorer"]
 
-_log = logging.getLogger(__name__)
-
 Box = tuple[int, int, int, int]
-# Decoded pictures of one step stay under this, whatever the batch: 32 photos of 50 megapixels
-# would be 4.8 GB.
-DECODED_BYTES: int = 192 * 1024 * 1024
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,20 @@ class Scored:
         return tuple(face.observation for face in self.faces)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The faces of one picture: their boxes, and their aligned crops (n, size, size, 3)."""
+
+    boxes: list[Box]
+    crops: list[NDArray[np.uint8]]
+
+
 class Scorer:
-    """Detector, encoder and head as one. Not to be shared between threads."""
+    """Detector, encoder and head as one.
+
+    Several pictures are worked on at once, each by one thread: that uses the cores better than
+    all threads on one picture. The work is outside Python's lock, in Pillow and ONNX Runtime.
+    """
 
     def __init__(
         self,
@@ -86,6 +98,12 @@ class Scorer:
     ) -> None:
         """Open all models.
 
+        Args:
+            face_bundle: encoder, head and calibration.
+            detector: how faces are looked for.
+            limits: what one picture may cost.
+            threads: how many pictures are worked on at once; 0 takes the cores.
+
         Raises:
             AssetError: the detector's weights are not to be had.
             BundleError: the bundle does not fit.
@@ -93,9 +111,11 @@ class Scorer:
         self.limits = limits or Limits()
         self.bundle = face_bundle
         self._template = face_bundle.manifest.preprocessing.landmarks
-        self._detector = Detector(detector or DetectorOptions(), threads)
-        self._encoder = Encoder(face_bundle, threads)
-        self._head = Head(face_bundle, threads)
+        self._threads = thread_count(threads)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="scorer")
+        self._detector = Detector(detector or DetectorOptions(), threads=1)
+        self._encoder = Encoder(face_bundle, threads=1)
+        self._head = Head(face_bundle, self._threads)
 
     @classmethod
     def from_folder(
@@ -120,56 +140,63 @@ class Scorer:
             One entry per content, in order: its result, or why it cannot be used. One broken
             content does not touch the others.
         """
-        results: list[Scored | ContentError] = []
-        pending: list[tuple[int, Picture]] = []
-        pending_bytes = 0
-        for index, content in enumerate(contents):
-            result = self._begin(content)
-            if isinstance(result, Picture):
-                results.append(Scored())
-                pending.append((index, result))
-                pending_bytes += result.image.width * result.image.height * 3
-                if pending_bytes > DECODED_BYTES:
-                    self._finish(pending, results)
-                    pending, pending_bytes = [], 0
+        found = iter(self._find([c.image for c in contents if c.faces is None and c.image]))
+        results: list[Scored | ContentError | _Found] = []
+        for content in contents:
+            if content.faces is not None:
+                results.append(Scored(tuple(_face(None, row) for row in content.faces)))
+            elif content.image:
+                results.append(next(found))
             else:
-                results.append(result)
-        self._finish(pending, results)
-        return results
-
-    def _begin(self, content: Content) -> Picture | Scored | ContentError:
-        """Decode a picture, or answer at once where no picture has to be looked at."""
-        if content.faces is not None:
-            return Scored(tuple(_face(None, row) for row in content.faces))
-        if content.image is None:
-            return ContentError("no_text_bundle", "there is no text bundle yet")
-        try:
-            return decode_picture(content.image, self.limits)
-        except ContentError as error:
-            return error
-
-    def _finish(
-        self, pending: Sequence[tuple[int, Picture]], results: list[Scored | ContentError]
-    ) -> None:
-        """Score decoded pictures and put each result in its place."""
-        if not pending:
-            return
-        found = self._detector.detect([picture for _, picture in pending])
-        crops = [
-            align_face(picture.image, detection.landmarks, self._template, self._encoder.size)
-            for (_, picture), detections in zip(pending, found, strict=True)
-            for detection in detections
+                results.append(ContentError("no_text_bundle", "there is no text bundle yet"))
+        crops = [crop for x in results if isinstance(x, _Found) for crop in x.crops]
+        rows = iter(self._classify(crops))
+        return [
+            Scored(tuple(_face(box, next(rows)) for box in result.boxes))
+            if isinstance(result, _Found)
+            else result
+            for result in results
         ]
+
+    def _find(self, images: Sequence[bytes]) -> Iterator[_Found | ContentError]:
+        """Decode pictures, find their faces and align them."""
+        size = min(LARGEST_BATCH, -(-len(images) // self._threads))
+        return chain.from_iterable(self._pool.map(self._find_in_batch, _cut(images, size)))
+
+    def _find_in_batch(self, images: Sequence[bytes]) -> list[_Found | ContentError]:
+        decoded: list[Picture | ContentError] = []
+        for image in images:
+            try:
+                decoded.append(decode_picture(image, self.limits))
+            except ContentError as error:
+                decoded.append(error)
+        pictures = [picture for picture in decoded if isinstance(picture, Picture)]
+        detections = iter(self._detector.detect(pictures))
+        return [
+            self._align(picture, next(detections)) if isinstance(picture, Picture) else picture
+            for picture in decoded
+        ]
+
+    def _align(self, picture: Picture, detections: Sequence[Detection]) -> _Found:
+        size, template = self._encoder.size, self._template
+        return _Found(
+            [_original_box(detection, picture) for detection in detections],
+            [align_face(picture.image, face.landmarks, template, size) for face in detections],
+        )
+
+    def _classify(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[float, ...]]:
+        """Return the calibrated probabilities of each crop."""
         if not crops:
-            return
-        rows = iter(self._head.predict(self._encoder.encode(np.stack(crops))).tolist())
-        for (index, picture), detections in zip(pending, found, strict=True):
-            results[index] = Scored(
-                tuple(
-                    _face(_original_box(detection, picture), tuple(next(rows)))
-                    for detection in detections
-                )
-            )
+            return []
+        size = min(max(BATCH_SIZES), -(-len(crops) // self._threads))
+        batches = [np.stack(batch) for batch in _cut(crops, size)]
+        features = np.concatenate(list(self._pool.map(self._encoder.encode, batches)))
+        return [tuple(row) for row in self._head.predict(features).tolist()]
+
+
+def _cut(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
+    """Cut items into runs of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), max(1, size))]
 
 
 def _face(box: Box | None, probabilities: tuple[float, ...]) -> Face:

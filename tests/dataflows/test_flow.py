@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -255,7 +256,7 @@ def photos(count: int) -> list[bytes]:
 
 
 def test_batches_and_workers_do_not_change_the_panes(
-    stream: Stream, record_property: pytest.RecordProperty
+    stream: Stream, record_property: Callable[[str, object], None]
 ) -> None:
     """Equal to the last integer, but for a probability within float noise of a rounding edge."""
     sent = [

@@ -64,6 +64,12 @@ def test_a_large_jpeg_is_decoded_smaller_and_says_how_much(orientation: int) -> 
     assert picture.scale == 4
 
 
+def test_a_large_png_is_shrunk_after_decoding() -> None:
+    picture = decode_picture(encoded(Image.new("L", (5200, 100)), "PNG"), LIMITS)
+    assert picture.image.size == (1300, 25)
+    assert picture.scale == 4
+
+
 def png(width: int, height: int, pixels: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))

@@ -74,12 +74,10 @@ def test_a_mixed_batch_is_answered_in_order_and_one_by_one_alike(scorer: Scorer)
     assert scorer.score([]) == []
 
 
-def test_many_large_pictures_are_scored_in_steps(
-    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("models.scorer.DECODED_BYTES", 1_000_000)
-    results = scorer.score([Content(image=GROUP)] * 3)
-    assert [len(result.faces) for result in results if isinstance(result, Scored)] == [5, 5, 5]
+@pytest.mark.parametrize("threads", [1, 3])
+def test_any_number_of_threads_gives_the_same(bundle: Bundle, threads: int) -> None:
+    results = Scorer(bundle, threads=threads).score([Content(image=GROUP)] * 10)
+    assert [len(result.faces) for result in results if isinstance(result, Scored)] == [5] * 10
 
 
 def test_boxes_are_in_pixels_of_the_original(scorer: Scorer) -> None:

@@ -1,0 +1,68 @@
+# Each target makes the virtual environment that it needs and is quick the second time.
+#   make demo                      the whole stack with a sample video, until Ctrl-C
+#   make demo ARGS="--seconds 60"  the same for a minute, with a JSON summary
+#   make test ARGS="-k panes"      the tests
+#   make lint | bench | clean
+
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The newest Python that Bytewax has wheels for; a shim that is there but does not run is passed over.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
+	$$python -c "$(SUPPORTED)" 2>/dev/null && { echo $$python; break; }; done)
+
+# pip's time goes into resolving, so a stamp remembers what was installed last.
+PINS := pyproject.toml constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.local
+	@$(BIN)/sentistream up --demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+# The types of training/ are checked against those of torch.
+lint: $(VENV)/.train
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m infra.bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+$(VENV)/.local: $(VENV)/.made $(PINS)
+	$(INSTALL) -e ".[local]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made $(PINS)
+	$(INSTALL) -e ".[dev]"
+	@touch $@
+
+# For making models: adds torch, about 5 GB.
+$(VENV)/.train: $(VENV)/.dev
+	$(INSTALL) -e ".[dev,train]"
+	@touch $@
+
+$(VENV)/.made:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "error: no Python 3.11 or 3.12 was found (python3 is $$(python3 --version 2>&1))." \
+			"Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi
+	@$(PYTHON) -c "$(SUPPORTED)" || { \
+		echo "error: SentiStream needs Python 3.11 or 3.12, and $(PYTHON) is another." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@

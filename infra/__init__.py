@@ -1,0 +1,1 @@
+"""The `sentistream` command, the embedded local stack and the producers."""

@@ -1,0 +1,212 @@
+"""Child processes that start in order, are watched, and never outlive their supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from models.errors import ServiceError
+
+__all__ = ["ChildError", "Program", "Supervisor"]
+
+GUARD = Path(__file__).with_name("guard.py")
+POLL_S = 0.05
+STOP_S = 3.0  # for an orderly end; with the kill that follows all is over within 5 s
+REAP_S = 1.5  # a killed process is gone in milliseconds; more means that it hangs in the kernel
+LOG_LINES = 15
+LOG_TAIL_BYTES = 16_384
+
+
+class ChildError(ServiceError):
+    """A child ended by itself or did not become ready; the text holds its last log lines."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is to be started, and how one sees that it is ready.
+
+    Attributes:
+        name: for messages and for the name of the log file.
+        argv: program and arguments; no shell is involved.
+        ready: asked again and again until it is true; must answer within about a second.
+        env: variables added to those of the supervisor; a value of None takes a variable away.
+        limit_s: seconds within which it must be ready.
+        disposable: it keeps nothing, so it is killed, after all others have stopped.
+    """
+
+    name: str
+    argv: Sequence[str]
+    ready: Callable[[], bool]
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    limit_s: float = 60.0
+    disposable: bool = False
+
+
+@dataclass(frozen=True)
+class _Child:
+    program: Program
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def exit_code(self) -> int | None:
+        """Return the exit code (negative: the signal that ended it), or None while it runs.
+
+        The process is not reaped: its id, and so the id of its group, stays its own until `stop`.
+        """
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        result = os.waitid(os.P_PID, self.process.pid, flags)
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child and to all that it has started itself."""
+        os.killpg(self.process.pid, number)
+
+    def last_lines(self) -> str:
+        """Return the end of its log, indented, for a message."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+        if not lines:
+            return f"It wrote nothing to its log ({self.log})."
+        return "\n".join([f"The last lines of its log ({self.log}):", *(f"  {x}" for x in lines)])
+
+
+class Supervisor:
+    """Owns child processes: starts them, watches them, and stops all of them with certainty.
+
+    Each child leads a session of its own, so a Ctrl-C in the terminal reaches the supervisor alone,
+    and a child can be stopped together with all that it has started. On Linux a child is also
+    killed by the kernel when the thread that started it ends: start children from the main thread.
+
+    Args:
+        directory: where the log of each child is written, `NAME.log`; must exist.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, *programs: Program) -> None:
+        """Start the programs together and block until all of them are ready.
+
+        Raises:
+            ChildError: one (or an earlier one) ended, or was not ready within its limit.
+        """
+        begun = time.monotonic()
+        waiting = [self._spawn(program) for program in programs]
+        while waiting:
+            self.check()
+            waiting = [child for child in waiting if not child.program.ready()]
+            elapsed = time.monotonic() - begun
+            for child in waiting:
+                if elapsed > child.program.limit_s:
+                    raise ChildError(
+                        f"{child.program.name} was not ready within {child.program.limit_s:g} s. "
+                        f"{child.last_lines()}"
+                    )
+            if waiting:
+                time.sleep(POLL_S)
+
+    def check(self) -> None:
+        """Return at once if all children run.
+
+        Raises:
+            ChildError: one has ended; names it, its exit code and the last lines of its log.
+        """
+        for child in self._children:
+            code = child.exit_code()
+            if code is not None:
+                how = f"exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+                raise ChildError(
+                    f"{child.program.name} ended unexpectedly ({how}). {child.last_lines()}"
+                )
+
+    def pid(self, name: str) -> int:
+        """Return the process id of the child with this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {child.program.name: child.process.pid for child in self._children}[name]
+
+    def stop(self) -> None:
+        """Stop all children, within 5 s, together with all that they have started.
+
+        SIGTERM first; what is left after some seconds, and what keeps nothing anyway, is killed. A
+        second Ctrl-C does not cut this short. May be called again.
+        """
+        children, self._children = self._children, []
+        if not children:
+            return
+        previous = _ignore_interrupts()
+        try:
+            orderly = [child for child in children if not child.program.disposable]
+            for child in orderly:
+                child.signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_S
+            while time.monotonic() < deadline and any(c.exit_code() is None for c in orderly):
+                time.sleep(POLL_S)
+            for child in children:  # also those that ended: their own children may still run
+                child.signal(signal.SIGKILL)
+            deadline = time.monotonic() + REAP_S
+            for child in children:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            _restore(previous)
+
+    def _spawn(self, program: Program) -> _Child:
+        env = {**os.environ, **{k: v for k, v in program.env.items() if v is not None}}
+        for name, value in program.env.items():
+            if value is None:
+                env.pop(name, None)
+        guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid())]
+        log = self._directory / f"{program.name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*guard, *program.argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
+            )
+        child = _Child(program, process, log)
+        self._children.append(child)
+        return child
+
+
+def _ignore_interrupts() -> dict[signal.Signals, object]:
+    try:
+        return {
+            number: signal.signal(number, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+    except ValueError:  # not in the main thread, which alone receives and sets handlers
+        return {}
+
+
+def _restore(handlers: dict[signal.Signals, object]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)  # type: ignore[arg-type]

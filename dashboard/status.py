@@ -1,0 +1,45 @@
+"""The connection badge: what the server says about the way from the stream to this page.
+
+The browser adds the last link, the one from the server to the page.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from dashboard.store import Store
+from dashboard.texts import age_text
+
+__all__ = ["LIVE_S", "Status", "status"]
+
+# An update younger than this is live. A worker's heartbeat expires after as long.
+LIVE_S: Final = 10
+
+State = Literal["connecting", "live", "stale", "disconnected"]
+
+
+class Status(NamedTuple):
+    """State of the badge and a short reason for people."""
+
+    state: State
+    detail: str
+
+
+def status(store: Store, now: float) -> Status:
+    """Judge by the arrival of updates, not by event time: old data that flows is live.
+
+    Args:
+        store: the state.
+        now: the clock on which `store.updated_at` was taken, in seconds.
+    """
+    if store.redis == "connecting":
+        return Status("connecting", "opening Redis")
+    if store.redis == "down":
+        return Status("disconnected", "Redis does not answer; trying again")
+    if store.updated_at is None:
+        return Status("stale", "no event yet")
+    silence_s = now - store.updated_at
+    if silence_s <= LIVE_S:
+        return Status("live", "")
+    reason = f"no new data for {age_text(silence_s)}"
+    return Status("stale", reason if store.workers else f"{reason}, no worker reports")

@@ -1,0 +1,45 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = ["MISSING", "THIN_SPACE", "age_text", "count_text", "decimal_text", "percent_text"]
+
+MISSING: Final = "\u2013"  # a dash
+THIN_SPACE: Final = "\u202f"  # does not break; between a number and its unit
+_MINUS: Final = "\u2212"
+_STEPS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def age_text(seconds: float) -> str:
+    """Return a duration in its largest fitting unit, rounded down; below a second it is "< 1 s"."""
+    if seconds < 1:
+        return f"<{THIN_SPACE}1{THIN_SPACE}s"
+    for size, unit in _STEPS:
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)}{THIN_SPACE}{unit}"
+    return f"{int(seconds)}{THIN_SPACE}s"
+
+
+def decimal_text(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    """Return a number with a real minus sign, or a dash when it is not finite."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", _MINUS)
+
+
+def percent_text(share: float, digits: int = 0) -> str:
+    """Return a share in [0, 1] as per cent, or a dash when it is not finite."""
+    if not math.isfinite(share):
+        return MISSING
+    return f"{share * 100:.{digits}f}{THIN_SPACE}%"
+
+
+def count_text(count: int, singular: str, plural: str) -> str:
+    """Return a count with its noun, thousands apart."""
+    return f"{count:,}".replace(",", THIN_SPACE) + f" {singular if count == 1 else plural}"

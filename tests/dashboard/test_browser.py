@@ -1,0 +1,267 @@
+"""The dashboard in a real Chromium, over a real Redis protocol: what a person would see."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from chromium import ARGUMENTS, CHROMIUM, PATIENCE_MS
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.integration,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
+]
+
+
+class Camera:
+    """Two sources that go on sending until they are stopped."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.2):
+            self._writer.face("camera-1", time.time(), "happiness")
+            self._writer.face("camera-2", time.time(), "sadness")
+            self._writer.heartbeat()
+
+
+@pytest.fixture
+def camera(writer: Any) -> Iterator[Callable[[], Camera]]:
+    running: list[Camera] = []
+
+    def start() -> Camera:
+        running.append(Camera(writer))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page that fails the test when it reports an error or asks another server for anything."""
+    problems: list[str] = []
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = browser.new_page(
+            viewport={"width": 1280, "height": 900}, color_scheme="light", timezone_id="Asia/Tokyo"
+        )
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None if "127.0.0.1" in request.url else problems.append(f"asks {request.url}")
+            ),
+        )
+        yield page
+        browser.close()
+    assert problems == []
+
+
+def badge(page: Any, state: str) -> None:
+    """Wait for a state of the badge."""
+    page.wait_for_selector(f'#badge[data-state="{state}"]')
+
+
+def line(page: Any) -> list[list[float | None]]:
+    """Return times and values of the drawn valence line."""
+    drawn: list[list[float | None]] = page.evaluate(
+        "() => { const t = document.querySelector('#valence .js-plotly-plot').data[2];"
+        " return [Array.from(t.x), Array.from(t.y)]; }"
+    )
+    return drawn
+
+
+def grow(page: Any, seconds: int) -> None:
+    """Wait until the line ends so many seconds later than now."""
+    end = "document.querySelector('#valence .js-plotly-plot')?.data?.[2]?.x?.at(-1) ?? 0"
+    before = page.evaluate(end)
+    page.wait_for_function(f"{end} >= {before} + {1000 * seconds}")
+
+
+def even(times: list[float | None]) -> bool:
+    """Whether the steps between the times are all the same."""
+    return len({b - a for a, b in pairwise(times)}) == 1  # type: ignore[operator]
+
+
+def test_from_the_first_event_through_filter_range_and_theme(
+    redis_server: Any, start_dashboard: Any, camera: Any, page: Any
+) -> None:
+    # A server without a password takes the default user with any.
+    url = redis_server.url.replace("://", "://default:s3cr3t@")
+    dashboard = start_dashboard(REDIS__URL=url)
+    page.goto(dashboard.url)
+    badge(page, "stale")
+    assert page.get_attribute("html", "lang") == "en"
+    assert page.is_visible("#empty")
+    assert not page.is_visible("#main")
+    awaited = page.inner_text("#empty")
+    assert redis_server.url in awaited
+    assert "s3cr3t" not in page.content()
+    assert "sentistream:v1" in awaited
+    assert "sentistream produce --video FILE --source camera-1" in awaited
+
+    camera()
+    badge(page, "live")
+    page.wait_for_selector("#main", state="visible")
+    assert not page.is_visible("#empty")
+    grow(page, 4)
+    times, values = line(page)
+    assert even(times)
+    assert len(times) == 300
+    assert values[-1] is not None
+    assert abs(values[-1]) <= 1
+    page.wait_for_selector("#feed .ag-row")
+    assert "worker" in page.inner_text("#rate-note")
+    # Both charts have been drawn in the width of their cards, though they were hidden at first.
+    for name in ("valence", "mix"):
+        box = page.locator(f"#{name} .main-svg").first.bounding_box()
+        card = page.locator(f".card:has(#{name})").bounding_box()
+        assert 0.8 * card["width"] < box["width"] <= card["width"]
+
+    # Times are those of the viewer, named.
+    assert page.inner_text("#zone") == "event time, Asia/Tokyo"
+    hour = page.evaluate("new Date().getHours()")
+    assert page.inner_text("#age-note").split()[1].startswith((f"{hour:02}", f"{hour - 1:02}"))
+
+    # One source.
+    page.click("#source")
+    page.keyboard.type("camera-2")
+    page.get_by_role("option", name="camera-2").click()
+    page.wait_for_function(
+        "document.getElementById('expression-value').textContent === 'sadness'"
+        " && document.getElementById('share-happiness').textContent.startsWith('0')"
+    )
+    page.wait_for_function(
+        "[...document.querySelectorAll('#feed .ag-row [col-id=source]')]"
+        ".every(cell => cell.textContent === 'camera-2')"
+    )
+    grow(page, 2)
+    assert even(line(page)[0])
+
+    # One minute.
+    page.get_by_text("1 min", exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('#valence .js-plotly-plot').data[2].x.length === 60"
+    )
+
+    # Zoom is kept while new points come.
+    area = page.locator("#valence .nsewdrag").first.bounding_box()
+    y = area["y"] + area["height"] / 2
+    page.mouse.move(area["x"] + area["width"] * 0.3, y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.7, y, steps=8)
+    page.mouse.up()
+    shown = "document.querySelector('#valence .js-plotly-plot').layout.xaxis"
+    page.wait_for_function(f"{shown}.autorange === false")
+    zoomed = page.evaluate(f"{shown}.range")
+    grow(page, 2)
+    assert page.evaluate(f"{shown}.range") == zoomed
+
+    # Dark and back.
+    light = page.evaluate("document.querySelector('#valence .js-plotly-plot').data[2].line.color")
+    page.click("#scheme")
+    page.wait_for_selector('html[data-mantine-color-scheme="dark"]')
+    page.wait_for_function(
+        f"document.querySelector('#valence .js-plotly-plot').data[2].line.color !== '{light}'"
+    )
+    assert page.evaluate("document.body.dataset.agThemeMode") == "dark"
+    page.click("#scheme")
+    page.wait_for_selector('html[data-mantine-color-scheme="light"]')
+
+
+def test_the_badge_tells_when_redis_goes_and_comes_back(
+    redis_server: Any, start_dashboard: Any, writer: Any, camera: Any, page: Any
+) -> None:
+    redis_server.stop()
+    dashboard = start_dashboard(REDIS__URL=redis_server.url)
+    page.goto(dashboard.url)
+    badge(page, "disconnected")
+    redis_server.start()
+    badge(page, "stale")
+    first = camera()
+    badge(page, "live")
+    page.wait_for_selector("#main", state="visible")
+    first.stop()
+    badge(page, "stale")
+    assert "no new data" in page.inner_text("#badge-detail")
+    redis_server.stop()
+    badge(page, "disconnected")
+    assert page.is_visible("#main")  # the last values stay
+    redis_server.start()  # empty: it has lost everything
+    writer.forget()
+    page.wait_for_selector("#empty", state="visible")
+    camera()
+    badge(page, "live")
+    page.wait_for_selector("#main", state="visible")
+    grow(page, 2)
+    assert even(line(page)[0])
+
+
+def test_the_badge_tells_when_the_dashboard_server_goes_and_comes_back(
+    redis_server: Any, start_dashboard: Any, camera: Any, page: Any
+) -> None:
+    dashboard = start_dashboard(REDIS__URL=redis_server.url)
+    port = dashboard.url.rsplit(":", 1)[1]
+    camera()
+    page.goto(dashboard.url)
+    badge(page, "live")
+    assert dashboard.stop(signal.SIGKILL) == -signal.SIGKILL
+    badge(page, "disconnected")
+    page.evaluate("window.sameWindow = true")
+    start_dashboard(REDIS__URL=redis_server.url, DASHBOARD__PORT=port)
+    badge(page, "live")
+    grow(page, 2)
+    assert even(line(page)[0])
+    assert page.evaluate("window.sameWindow") is True  # healed without a reload
+
+
+def test_with_a_token_a_browser_logs_in_once(
+    redis_server: Any, start_dashboard: Any, camera: Any, page: Any
+) -> None:
+    token = "tést token"  # noqa: S105 - made up
+    dashboard = start_dashboard(REDIS__URL=redis_server.url, DASHBOARD__TOKEN=token)
+    camera()
+    assert page.goto(dashboard.url).status == 401
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button").click()
+    page.get_by_text("That is not the token").wait_for()
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button").click()
+    badge(page, "live")
+    assert "token" not in page.url
+    assert token not in "".join(dashboard.log)
+
+
+def test_a_phone_has_no_sideways_scrolling(
+    redis_server: Any, start_dashboard: Any, camera: Any, page: Any
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    dashboard = start_dashboard(REDIS__URL=redis_server.url)
+    camera()
+    page.goto(dashboard.url)
+    badge(page, "live")
+    page.wait_for_selector("#valence .main-svg")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,241 @@
+"""What the page says: figures, badge, feed, choices; also when there is nothing to say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.controls import Controls, Zone
+from dashboard.feed import FeedRow
+from dashboard.series import Series
+from dashboard.status import LIVE_S, status
+from dashboard.store import Store
+from dashboard.texts import age_text, count_text, decimal_text, percent_text
+from dashboard.view import charts, connection, source_options, texts
+from dashboard.workers import Heartbeat, describe
+from dataflows.keys import ALL_SOURCES
+from dataflows.panes import Pane
+from models.observation import EXPRESSIONS, observe_face
+
+NOW_MS = 1_795_000_000_000
+
+
+def prediction(**changes: Any) -> str:
+    face = {"box": None, "emotion": "happiness", "confidence": 0.8, "valence": 0.7}
+    record = {
+        "id": "1",
+        "source": "camera-1",
+        "time": "2026-11-23T12:00:00.123Z",
+        "faces": [face],
+        "text": None,
+        "sentiment": "positive",
+        "valence": 0.7,
+        "models": {"face": "1.0.0", "text": None},
+    }
+    return json.dumps(record | changes)
+
+
+def filled() -> Store:
+    store = Store()
+    happy = observe_face([0.02, 0.02, 0.02, 0.88, 0.02, 0.02, 0.02])
+    sad = observe_face([0.02, 0.02, 0.02, 0.02, 0.88, 0.02, 0.02])
+    panes = [(1_795_000_000 - i, Pane.of([happy, happy, sad])) for i in range(20)]
+    store.reset({ALL_SOURCES: panes, "camera-1": panes})
+    store.redis = "up"
+    store.updated_at = 100.0
+    store.see("camera-1", NOW_MS)
+    store.feed.appendleft(FeedRow.parse("1-0", prediction()))
+    return store
+
+
+def shown(store: Store, source: str = ALL_SOURCES, wall: float = NOW_MS / 1000) -> dict[Any, Any]:
+    series = store.series(source)
+    assert series is not None
+    return texts(store, series, Controls(source=source), now=101.0, wall=wall)
+
+
+def test_the_figures_are_those_of_the_range() -> None:
+    props = shown(filled())
+    assert props["valence-value", "children"] == "+0.23"
+    assert props["valence-spread", "children"] == "± 0.21"
+    assert props["valence-note", "children"] == "60 observations"
+    assert props["expression-value", "children"] == "happiness"
+    assert props["expression-spread", "children"] == "67\u202f%"
+    assert props["share-sadness", "children"] == "33\u202f%"
+    assert props["share-fear", "children"] == "0\u202f%"
+    assert props["confidence-value", "children"] == "88\u202f%"
+    assert props["rate-value", "children"] == "1.0"
+    assert props["age-value", "children"] == "<\u202f1\u202fs"
+    assert props["main", "hidden"] is False
+    assert props["empty", "hidden"] is True
+
+
+def test_old_data_tells_its_date_and_age() -> None:
+    props = shown(filled(), wall=NOW_MS / 1000 + 3 * 86_400)
+    assert props["age-value", "children"] == "3\u202fd"
+    assert props["age-note", "children"] == "newest 2026-11-18 11:06:40"
+
+
+def test_a_source_without_data_shows_dashes_and_blank_charts() -> None:
+    store = filled()
+    store.track("quiet")
+    store.load("quiet", [])
+    props = shown(store, "quiet")
+    for name in ("valence", "expression", "confidence", "age"):
+        assert props[f"{name}-value", "children"] == "\u2013"
+    assert props["feed", "rowData"] == []
+    for chart in charts(Series(), Controls()).values():
+        assert chart.figure["data"] == []
+
+
+def test_before_the_first_event_the_empty_state_is_shown() -> None:
+    store = Store()
+    store.reset({ALL_SOURCES: []})
+    props = shown(store)
+    assert props["empty", "hidden"] is False
+    assert props["main", "hidden"] is True
+
+
+def test_the_badge_is_told_even_before_anything_is_loaded() -> None:
+    store = Store()
+    store.redis = "down"
+    assert connection(store, 0)["status", "data"]["state"] == "disconnected"
+
+
+def test_the_source_filter_lists_all_sources_and_keeps_the_chosen_one() -> None:
+    options = source_options(filled(), "gone")
+    assert [option["value"] for option in options] == [ALL_SOURCES, "camera-1", "gone"]
+
+
+def test_the_feed_is_filtered_by_source() -> None:
+    store = filled()
+    store.feed.appendleft(FeedRow.parse("2-0", prediction(source="camera-2", faces=[])))
+    assert [row["id"] for row in shown(store)["feed", "rowData"]] == ["2-0", "1-0"]
+    (row,) = shown(store, "camera-1")["feed", "rowData"]
+    assert row == {
+        "id": "1-0",
+        "time": "12:00:00",
+        "source": "camera-1",
+        "faces": 1,
+        "expression": "happiness",
+        "kind": "happiness",
+        "confidence": "80\u202f%",
+        "valence": "+0.70",
+    }
+
+
+def test_a_prediction_of_several_faces_shows_the_surest() -> None:
+    faces = [{"emotion": "anger", "confidence": 0.4}, {"emotion": "sadness", "confidence": 0.9}]
+    row = FeedRow.parse("1-0", prediction(faces=faces))
+    assert (row.label, row.more, row.confidence, row.faces) == ("sadness", 1, 0.9, 2)
+    assert row.time_ms == 1_795_435_200_123
+
+
+def test_a_prediction_of_a_text_shows_its_sentiment() -> None:
+    written = {"sentiment": "negative", "confidence": 0.6}
+    row = FeedRow.parse("1-0", prediction(faces=[], text=written))
+    assert (row.label, row.faces, row.confidence) == ("negative", 0, 0.6)
+    nothing = FeedRow.parse("1-0", prediction(faces=[], valence=None, sentiment=None))
+    assert (nothing.label, nothing.confidence, nothing.valence) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        prediction(time="noon"),
+        prediction(faces=[{"emotion": "x"}]),
+        prediction(faces=[{"emotion": "<b>", "confidence": 1}]),
+        prediction(faces=3),
+    ],
+)
+def test_what_is_no_prediction_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the reader handles exactly this one
+        FeedRow.parse("1-0", text)
+
+
+def test_the_badge_follows_redis_and_the_arrival_of_updates() -> None:
+    store = Store()
+    assert status(store, 0).state == "connecting"
+    store.redis = "up"
+    assert status(store, 0) == ("stale", "no event yet")
+    store.updated_at = 100.0
+    assert status(store, 100 + LIVE_S).state == "live"
+    late = status(store, 100 + LIVE_S + 2)
+    assert late == ("stale", "no new data for 12\u202fs, no worker reports")
+    store.workers = (Heartbeat("w0", 1, 2, 3),)
+    assert status(store, 100 + LIVE_S + 2).detail == "no new data for 12\u202fs"
+    store.redis = "down"
+    assert status(store, 100).state == "disconnected"
+
+
+def test_workers_are_told_in_one_line() -> None:
+    assert describe(()) == "no worker reports"
+    one = Heartbeat.parse("a", {"events_per_s": "3.5", "latency_p95": "1520.6", "lag": "12000"})
+    two = Heartbeat.parse("b", {"latency_p95": "broken", "lag": "5"})
+    assert describe((one,)) == "1 worker · p95 1\u202f521 ms · lag 12\u202f000"
+    assert describe((one, two)) == "2 workers · p95 1\u202f521 ms · lag 12\u202f005"
+    assert describe((Heartbeat.parse("c", {}),)) == "1 worker"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "< 1 s"),
+        (0.4, "< 1 s"),
+        (1.9, "1 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172_800, "2 d"),
+    ],
+)
+def test_ages(seconds: float, text: str) -> None:
+    assert age_text(seconds).replace("\u202f", " ") == text
+
+
+def test_numbers_are_readable() -> None:
+    assert decimal_text(-0.004, sign=True) == "0.00"
+    assert decimal_text(-0.25, sign=True) == "\u22120.25"
+    assert decimal_text(float("nan")) == percent_text(float("nan")) == "\u2013"
+    assert count_text(1, "face", "faces") == "1 face"
+    assert count_text(12_345, "face", "faces") == "12\u202f345 faces"
+
+
+def test_choices_are_read() -> None:
+    sent = {"source": "a:b", "range": "900", "scheme": "dark", "touch": True, "visible": False}
+    assert Controls.parse(sent | {"zone": "Europe/Paris"}) == Controls(
+        "a:b", 900, dark=True, touch=True, visible=False, zone=Zone("Europe/Paris")
+    )
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["source", "range", "scheme", "touch", "visible", "zone"]), anything
+    )
+    | anything
+)
+def test_whatever_a_page_sends_gives_valid_choices(sent: Any) -> None:
+    controls = Controls.parse(sent)
+    assert controls.range_s in (60, 300, 900, 3600)
+    assert controls.source
+    controls.zone.clock(NOW_MS)
+
+
+def test_every_expression_has_a_share_on_the_page() -> None:
+    assert {f"share-{name}" for name in EXPRESSIONS} <= {key for key, _ in shown(filled())}

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import apache_kafka
 import pytest
 
 from dataflows.settings import Settings, get_settings, load_settings
@@ -39,6 +40,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         supervisor.start(embedded.broker(kafka), embedded.redis_server(redis, directory))
         yield Servers(f"{LOOPBACK}:{kafka}", f"redis://{LOOPBACK}:{redis}/0")
         supervisor.check()
+
+
+@pytest.fixture(scope="session")
+def kafka_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a real Apache Kafka; skips where there is no Java or Maven to make one with."""
+    if tool := apache_kafka.missing():
+        pytest.skip(f"a real Apache Kafka needs {tool}")
+    directory = tmp_path_factory.mktemp("kafka")
+    with Ports() as ports, Supervisor(directory) as supervisor:
+        port = ports.free()
+        supervisor.start(apache_kafka.apache_kafka(directory, port, ports.free()))
+        yield f"{LOOPBACK}:{port}"
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ def expected_panes(
     return result
 
 
-def test_panes_and_windows_are_those_of_a_plain_sequential_program(stream: Stream) -> None:
+def test_panes_and_windows_are_those_of_a_plain_sequential_program(any_stream: Stream) -> None:
+    stream = any_stream
     generator = random.Random(7)
     events, sent = [], []
     for _ in range(3000):
@@ -102,7 +103,9 @@ def test_panes_and_windows_are_those_of_a_plain_sequential_program(stream: Strea
     assert 0 < stream.redis.ttl(stream.keys.pane(60, "a", NOW_S)) <= 7 * 86_400
 
 
-def test_late_events_are_dead_letters_by_the_order_in_their_partition(stream: Stream) -> None:
+def test_late_events_are_dead_letters_by_the_order_in_their_partition(any_stream: Stream) -> None:
+    stream = any_stream
+
     def event(source: str, seconds: int, partition: int) -> Sent:
         headers = at(NOW_S + seconds, **JSON)
         value = edge([0, 0, 0, 1, 0, 0, 0])
@@ -138,7 +141,8 @@ def png_bomb() -> bytes:
     )
 
 
-def test_bad_input_is_dead_lettered_and_the_flow_goes_on(stream: Stream) -> None:
+def test_bad_input_is_dead_lettered_and_the_flow_goes_on(any_stream: Stream) -> None:
+    stream = any_stream
     photo = fetch("multi_face").read_bytes()
     ahead = format_time(round((time.time() + 3600) * 1000)).encode()
     bad = {
@@ -290,7 +294,8 @@ def test_batches_and_workers_do_not_change_the_panes(
     assert on_the_edge <= 12
 
 
-def test_a_kill_in_the_middle_changes_nothing(stream: Stream, tmp_path: Path) -> None:
+def test_a_kill_in_the_middle_changes_nothing(any_stream: Stream, tmp_path: Path) -> None:
+    stream = any_stream
     generator = random.Random(11)
     events, sent = [], []
     for index in range(6000):

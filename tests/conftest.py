@@ -2,7 +2,7 @@
 
 The embedded broker and Redis are started at most once a run, and each test gets topics and keys of
 its own. With REQUIRE_ALL_TESTS set, a skipped test fails, so that a run that is meant to be
-complete cannot leave something out unseen; tests marked `kafka` may still be skipped.
+complete cannot leave something out unseen.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def data() -> Path:
     return path
 
 
-def _demand(report: pytest.TestReport | pytest.CollectReport, excused: bool) -> None:
-    if not os.environ.get(REQUIRE_ALL) or excused or not report.skipped:
+def _demand(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not os.environ.get(REQUIRE_ALL) or not report.skipped:
         return
     if hasattr(report, "wasxfail"):
         return
@@ -137,7 +137,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skipped test into a failed one when all tests are demanded."""
     report = yield
-    _demand(report, excused=item.get_closest_marker("kafka") is not None)
+    _demand(report)
     return report
 
 
@@ -145,5 +145,5 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """The same for a whole module that skips itself."""
     report = yield
-    _demand(report, excused=False)
+    _demand(report)
     return report

@@ -1,0 +1,1 @@
+"""Everything needed to make a bundle: data, fine-tuning, heads, export, evaluation."""

@@ -1,0 +1,90 @@
+"""Random changes to a batch of faces, on tensors: one pass for the whole batch.
+
+Working on batches keeps two CPU cores free for the network; file decoding happened once, before.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.config import Augmentation
+
+__all__ = ["augment", "normalise"]
+
+ERASED_AREA = (0.02, 0.15)  # share of the picture, as in Zhong et al. 2020, but smaller
+ERASED_ASPECT = (0.5, 2.0)  # height over width
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Turn uint8 [n, side, side, 3] RGB into float32 [n, 3, side, side] in -1…1.
+
+    (pixel - 127.5) / 127.5 is the input of the Lite family's ImageNet weights. The result is in
+    `channels_last` memory format, which is what the input already is.
+    """
+    return images.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
+
+
+def augment(images: Tensor, ranges: Augmentation) -> Tensor:
+    """Change float32 [n, 3, side, side] in -1…1 at random, each picture in its own way.
+
+    Draws from torch's global generator, so that seeding it repeats the result.
+    """
+    images = _move(images, ranges)
+    images = _recolour(images, ranges)
+    return _erase(images, ranges.erase)
+
+
+def _spread(count: int, size: float, device: torch.device) -> Tensor:
+    return torch.empty(count, device=device).uniform_(-size, size)
+
+
+def _move(images: Tensor, ranges: Augmentation) -> Tensor:
+    """Flip, rotate, scale and shift; what comes from outside repeats the border."""
+    count, device = len(images), images.device
+    angle = _spread(count, math.radians(ranges.rotation_deg), device)
+    scale = 1 + _spread(count, ranges.scale, device)
+    mirror = 1 - 2 * (torch.rand(count, device=device) < ranges.flip).float()
+    theta = torch.zeros(count, 2, 3, device=device)
+    theta[:, 0, 0] = torch.cos(angle) * scale * mirror
+    theta[:, 0, 1] = -torch.sin(angle) * scale
+    theta[:, 1, 0] = torch.sin(angle) * scale * mirror
+    theta[:, 1, 1] = torch.cos(angle) * scale
+    # The grid spans -1…1, two units for one side.
+    theta[:, 0, 2] = _spread(count, 2 * ranges.shift, device)
+    theta[:, 1, 2] = _spread(count, 2 * ranges.shift, device)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _recolour(images: Tensor, ranges: Augmentation) -> Tensor:
+    """Change brightness, contrast and saturation; some pictures lose all colour."""
+    count, device = len(images), images.device
+
+    def factor(size: float) -> Tensor:
+        return (1 + _spread(count, size, device)).view(-1, 1, 1, 1)
+
+    luma = torch.tensor([0.299, 0.587, 0.114], device=device).view(1, 3, 1, 1)  # ITU-R BT.601
+    saturation = factor(ranges.saturation)
+    saturation[torch.rand(count, device=device) < ranges.grey] = 0
+    images = (images + 1) * factor(ranges.brightness)  # brightness is relative to black
+    grey = (images * luma).sum(1, keepdim=True)
+    images = grey + (images - grey) * saturation
+    mean = grey.mean((2, 3), keepdim=True)
+    images = mean + (images - mean) * factor(ranges.contrast)
+    return images.clamp_(0, 2).sub_(1)
+
+
+def _erase(images: Tensor, probability: float) -> Tensor:
+    """Put one mid-grey rectangle on some of the pictures."""
+    side = images.shape[-1]
+    for index in torch.nonzero(torch.rand(len(images)) < probability).flatten().tolist():
+        area, aspect, top, left = torch.rand(4).tolist()
+        pixels = side * side * (ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0]))
+        ratio = ERASED_ASPECT[0] * (ERASED_ASPECT[1] / ERASED_ASPECT[0]) ** aspect
+        height = min(side, round(math.sqrt(pixels * ratio)))
+        width = min(side, round(math.sqrt(pixels / ratio)))
+        y, x = int(top * (side - height + 1)), int(left * (side - width + 1))
+        images[index, :, y : y + height, x : x + width] = 0
+    return images

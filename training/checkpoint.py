@@ -1,0 +1,53 @@
+"""The state of fine-tuning between two epochs, kept in one file that is replaced in one step."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.errors import RunError
+
+__all__ = ["Checkpoint", "read", "write"]
+
+FILE = "checkpoint.pt"
+
+
+@dataclass
+class Checkpoint:
+    """Everything that the next epoch depends on.
+
+    `epoch` counts finished epochs. There is no state of random generators in it: every epoch seeds
+    them from the run's seed and its own number, which makes a resumed run equal to an uninterrupted
+    one. `best` holds the averaged weights of the epoch with the highest validation accuracy.
+    """
+
+    epoch: int
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    best: dict[str, Any]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def write(state: Checkpoint, run: Path) -> None:
+    """Replace the run's checkpoint; a crash leaves the old one or the new one, whole."""
+    part = run / f"{FILE}.part"
+    torch.save(vars(state), part)
+    part.replace(run / FILE)
+
+
+def read(run: Path) -> Checkpoint | None:
+    """Return the run's checkpoint, or nothing when it has none yet.
+
+    Raises:
+        RunError: the file is there and is no checkpoint.
+    """
+    path = run / FILE
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch.load raises what its content makes it raise
+        raise RunError(f"{path} is no checkpoint ({error!r}); remove it to start again") from error

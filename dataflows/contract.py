@@ -20,9 +20,10 @@ __all__ = ["REASONS", "Envelope", "Record", "Rejection", "format_time", "open_en
 REASONS: Final = {
     "empty_value": "The record has no value.",
     "too_large": "The value has more bytes than `limits.max_bytes`.",
-    "bad_header": "A CloudEvents header is not UTF-8.",
+    "bad_header": "A header of the contract, or the key that has to be the source, is not UTF-8.",
     "bad_source": "The source is `*`, too long, or has control characters.",
-    "bad_time": "The event time is no RFC 3339 time with a zone, or there is none at all.",
+    "bad_time": "The event time is no RFC 3339 time with a zone, is not within the years 1970 to "
+    "9999, or there is none at all.",
     "future_time": "The event time is more than 60 s after the record's own timestamp.",
     "too_late": "The event is further behind the newest one of its source than `lateness_s`.",
     "unknown_type": "There is no content type and the first bytes are of no known one.",
@@ -40,6 +41,7 @@ REASONS: Final = {
 }
 
 FUTURE_MS: Final = 60_000
+END_OF_TIME_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
 SOURCE_CHARS: Final = 256  # a source is part of Redis keys and of the state
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
@@ -47,6 +49,9 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 RFC_3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+
+# Others may hold anything, and are carried along unread.
+KNOWN_HEADERS: Final = frozenset({"ce_id", "ce_source", "ce_time", "content-type"})
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -106,18 +111,18 @@ def open_envelope(record: Record, max_bytes: int) -> Envelope | Rejection:
         return Rejection(record, "too_large", detail)
     try:
         headers = _texts(record.headers)
-        key = record.key.decode() if record.key else None
+        source = headers.get("ce_source") or (record.key or b"").decode() or record.topic
     except UnicodeDecodeError as error:
         return Rejection(record, "bad_header", f"a header or the key is not UTF-8: {error}")
-    source = headers.get("ce_source") or key or record.topic
     if source == ALL_SOURCES or len(source) > SOURCE_CHARS or not source.isprintable():
         detail = f"the source must be 1 to {SOURCE_CHARS} printable characters and not '*'"
         return Rejection(record, "bad_source", f"{detail}: {source[:SOURCE_CHARS]!r}")
     time_ms = record.timestamp_ms
     if text := headers.get("ce_time"):
         time_ms = parse_time(text)
-    if time_ms is None or time_ms < 0:
-        detail = f"ce_time {text!r} is no RFC 3339 time since 1970" if text else "there is no time"
+    if time_ms is None or not 0 <= time_ms < END_OF_TIME_MS:
+        given = repr(text) if text else f"{time_ms} ms"
+        detail = f"{given} is no RFC 3339 time, or not within the years 1970 to 9999"
         return Rejection(record, "bad_time", detail)
     if record.timestamp_ms is not None and time_ms > record.timestamp_ms + FUTURE_MS:
         ahead_s = (time_ms - record.timestamp_ms) / 1000
@@ -154,7 +159,6 @@ def _texts(headers: Headers) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, value in headers:
         lowered = name.lower()
-        known = lowered.startswith("ce_") or lowered == "content-type"
-        if known and value is not None:
+        if lowered in KNOWN_HEADERS and value is not None:
             texts.setdefault(lowered, value.decode().strip())
     return texts

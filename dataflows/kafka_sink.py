@@ -17,11 +17,19 @@ from dataflows.steps import Event
 from models.errors import ServiceError
 from models.prediction import prediction
 
-__all__ = ["KafkaSink", "Outgoing", "dead_letter", "prediction_json", "prediction_record"]
+__all__ = [
+    "KafkaSink",
+    "Outgoing",
+    "dead_letter",
+    "prediction_json",
+    "prediction_record",
+    "without_value",
+]
 
 _log = logging.getLogger(__name__)
 
 ItemT = TypeVar("ItemT")
+DETAIL_CHARS: Final = 500  # of a header; more helps nobody
 WAIT_S: Final = 5.0  # between two lines that say a broker is waited for
 
 
@@ -74,11 +82,18 @@ def dead_letter(rejection: Rejection) -> Outgoing:
         "x-partition": str(record.partition),
         "x-offset": str(record.offset),
     }
-    return Outgoing(
-        record.key,
-        record.value,
-        record.headers + tuple((name, value.encode()) for name, value in added.items()),
+    # The detail may quote the record, which may hold anything, also lone surrogates.
+    encoded = tuple(
+        (name, value[:DETAIL_CHARS].encode(errors="backslashreplace"))
+        for name, value in added.items()
     )
+    return Outgoing(record.key, record.value, record.headers + encoded)
+
+
+def without_value(record: Outgoing) -> Outgoing:
+    """Return a dead letter that says how long its value was; the original stands at `x-offset`."""
+    size = str(len(record.value or b"")).encode()
+    return Outgoing(record.key, None, (*record.headers, ("x-value-bytes", size)))
 
 
 class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
@@ -88,24 +103,43 @@ class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
     """
 
     def __init__(
-        self, kafka: KafkaSettings, topic: str, to_record: Callable[[ItemT], Outgoing]
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        to_record: Callable[[ItemT], Outgoing],
+        shorten: Callable[[Outgoing], Outgoing] | None = None,
     ) -> None:
+        """Write to `topic` what `to_record` makes of an item.
+
+        Args:
+            kafka: the settings of the broker.
+            topic: where to.
+            to_record: makes the record.
+            shorten: makes a shorter one of a record that the topic's limit does not let in.
+        """
         self._kafka = kafka
         self._topic = topic
         self._to_record = to_record
+        self._shorten = shorten
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[ItemT]:
         """Open a producer for one worker."""
-        return _Writer(self._kafka, self._topic, self._to_record)
+        return _Writer(self._kafka, self._topic, self._to_record, self._shorten)
 
 
 class _Writer(StatelessSinkPartition[ItemT]):
     def __init__(
-        self, kafka: KafkaSettings, topic: str, to_record: Callable[[ItemT], Outgoing]
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        to_record: Callable[[ItemT], Outgoing],
+        shorten: Callable[[Outgoing], Outgoing] | None,
     ) -> None:
         self._producer = producer(kafka)
         self._topic = topic
         self._to_record = to_record
+        self._shorten = shorten
+        self._too_large: list[Outgoing] = []
         self._failures: list[str] = []
 
     def write_batch(self, items: list[ItemT]) -> None:
@@ -115,13 +149,44 @@ class _Writer(StatelessSinkPartition[ItemT]):
             ServiceError: the broker refused a record for good.
         """
         for item in items:
-            self._produce(self._to_record(item))
-        while remaining := self._producer.flush(WAIT_S):
-            _log.warning("waiting for Kafka to confirm %d records of %s", remaining, self._topic)
+            self._produce(self._to_record(item), self._shorten is not None)
+        self._flush()
+        if self._shorten is not None:
+            self._write_alone(self._shorten)
         if self._failures:
             raise ServiceError(f"Kafka refused a record for {self._topic}: {self._failures[0]}")
 
-    def _produce(self, record: Outgoing) -> None:
+    def _write_alone(self, shorten: Callable[[Outgoing], Outgoing]) -> None:
+        """Write again what was refused as too large: Kafka refuses a whole batch for one record."""
+        refused, self._too_large = self._too_large, []
+        for record in refused:
+            self._produce(record, may_shorten=True)
+            self._flush()
+            if not self._too_large:
+                continue
+            self._too_large.clear()
+            _log.warning(
+                "a record of %d bytes is more than %s takes (max.message.bytes); it is written "
+                "without its value",
+                len(record.value or b""),
+                self._topic,
+            )
+            self._produce(shorten(record), may_shorten=False)
+            self._flush()
+
+    def _flush(self) -> None:
+        while remaining := self._producer.flush(WAIT_S):
+            _log.warning("waiting for Kafka to confirm %d records of %s", remaining, self._topic)
+
+    def _produce(self, record: Outgoing, may_shorten: bool) -> None:
+        def settle(error: KafkaError | None, _message: Message | None = None) -> None:
+            if error is None:
+                return
+            if may_shorten and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._too_large.append(record)
+            else:
+                self._failures.append(error.str())
+
         while True:
             try:
                 self._producer.produce(
@@ -129,16 +194,12 @@ class _Writer(StatelessSinkPartition[ItemT]):
                     key=record.key,
                     value=record.value,
                     headers=list(record.headers),
-                    on_delivery=self._delivered,
+                    on_delivery=settle,
                 )
             except BufferError:
                 self._producer.poll(0.1)  # the local queue is full until some are delivered
             except KafkaException as error:
-                self._failures.append(error.args[0].str())
+                settle(error.args[0])
                 return
             else:
                 return
-
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failures.append(error.str())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from itertools import compress
 from typing import Any, Final, Generic, TypeVar
 
 import redis
@@ -48,16 +49,20 @@ class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
         """Write all items."""
         pipeline = self._client.pipeline(transaction=False)
         self._fill(pipeline, items)
-        # A failed execute() empties the pipeline, so its commands are kept for another try.
+        # execute() empties the pipeline, so what has failed is kept for another try.
         commands = list(pipeline.command_stack)
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                pipeline.execute()
-            except redis.RedisError as error:
-                _log.warning("Redis at %s: %s; trying again in %.1f s", self._where, error, wait_s)
-            else:
-                return
+                replies = pipeline.execute(raise_on_error=False)
+                failed = [isinstance(reply, Exception) for reply in replies]
+                if not any(failed):
+                    return
+                error = next(reply for reply in replies if isinstance(reply, Exception))
+                commands = list(compress(commands, failed))
+            except redis.RedisError as lost:
+                error = lost  # the connection: nobody knows what was taken
+            _log.warning("Redis at %s: %s; trying again in %.1f s", self._where, error, wait_s)
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             pipeline.command_stack = list(commands)

@@ -15,7 +15,7 @@ from bytewax.dataflow import Dataflow
 from dataflows import steps
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
-from dataflows.kafka_sink import KafkaSink, dead_letter, prediction_record
+from dataflows.kafka_sink import KafkaSink, dead_letter, prediction_record, without_value
 from dataflows.redis_sink import FeedSink, PaneSink
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
@@ -39,7 +39,7 @@ def build(settings: Settings) -> Dataflow:
     events = op.filter_map("accepted", scored, steps.accepted)
     rejections = op.filter_map("rejected", scored, steps.rejected)
 
-    dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter)
+    dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, without_value)
     op.output("dead-letters", rejections, dead_letters)
     record = partial(prediction_record, versions=versions)
     op.output("predictions", events, KafkaSink[steps.Event](kafka, kafka.predictions_topic, record))

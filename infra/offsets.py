@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from dataflows.clients import client_options
+from dataflows.clients import open_client
 from dataflows.settings import KafkaSettings
 from models.errors import ServiceError
 
@@ -31,16 +31,15 @@ class OffsetReader:
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._consumer = Consumer(
-            client_options(
-                kafka,
-                **{
-                    "group.id": "sentistream",  # demanded by the client; nothing is committed
-                    "enable.auto.commit": False,
-                    "enable.partition.eof": True,
-                    "fetch.wait.max.ms": 10,
-                },
-            )
+        self._consumer = open_client(
+            Consumer,
+            kafka,
+            **{
+                "group.id": "sentistream",  # demanded by the client; nothing is committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+            },
         )
 
     def __enter__(self) -> Self:

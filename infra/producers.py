@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dataflows.clients import MESSAGE_BYTES, client_options, ensure_topics
+from dataflows.clients import MESSAGE_BYTES, ensure_topics, open_client
 from dataflows.contract import format_time
 from dataflows.settings import Settings
 from infra.frames import Item
@@ -60,19 +60,18 @@ class Sender:
         ensure_topics(settings)
         self.tally = Tally()
         self._topic = settings.kafka.topic
-        self._producer = Producer(
-            client_options(
-                settings.kafka,
-                **{
-                    "enable.idempotence": True,
-                    "linger.ms": 5,
-                    "message.timeout.ms": DELIVERY_MS,
-                    "queue.buffering.max.kbytes": QUEUE_KB,
-                    # The broker has the last word on sizes; librdkafka's own limit is 1 MB.
-                    "message.max.bytes": MESSAGE_BYTES,
-                },
-            )
-            | {"error_cb": self._on_error}
+        self._producer = open_client(
+            Producer,
+            settings.kafka,
+            **{
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.timeout.ms": DELIVERY_MS,
+                "queue.buffering.max.kbytes": QUEUE_KB,
+                # The broker has the last word on sizes; librdkafka's own limit is 1 MB.
+                "message.max.bytes": MESSAGE_BYTES,
+                "error_cb": self._on_error,
+            },
         )
 
     def __enter__(self) -> Self:

@@ -74,6 +74,10 @@ class Stack:
             programs.append(embedded.redis_server(port, self.directory))
             url = type(redis.url)(f"redis://{LOOPBACK}:{port}/0")
             redis = redis.model_copy(update={"url": url})
+        if self._given_kafka and "start" not in kafka.model_fields_set:
+            # The recovery store of this stack is always new; from the beginning, each start would
+            # score the whole topic again.
+            kafka = kafka.model_copy(update={"start": "latest"})
         self.settings = self.settings.model_copy(update={"kafka": kafka, "redis": redis})
         self.supervisor.start(*programs)
         check_redis(redis)
@@ -169,6 +173,7 @@ class Stack:
         path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         return {
             "SENTISTREAM_KAFKA__BROKERS": self.settings.kafka.brokers,
+            "SENTISTREAM_KAFKA__START": self.settings.kafka.start,
             "SENTISTREAM_REDIS__URL": self.settings.redis.url.get_secret_value(),
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "PYTHONUNBUFFERED": "1",  # so that the last lines of a log are the last ones

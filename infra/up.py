@@ -66,6 +66,7 @@ def up(options: Options, console: Console) -> int:
     try:
         with interruptible(), ExitStack() as resources:
             code, summary = _Run(options, settings, console, directory, resources).run()
+            keep_logs = code != 0
     except KeyboardInterrupt:
         console.print("stopped")
         return 0 if options.seconds is None else INTERRUPTED
@@ -165,12 +166,12 @@ class _Run:
     def _finish(self, ledger: Ledger) -> tuple[int, str]:
         if self._feed is not None:
             self._close(self._feed)
-        counts = self._settle(ledger)
+        counts, settled = self._settle(ledger)
         summary = report(counts, ledger.sources(), self._latency(ledger), self._stack.dashboard_url)
-        return (0 if counts.settled else 1), json.dumps(summary)
+        return (0 if settled else 1), json.dumps(summary)
 
-    def _settle(self, ledger: Ledger) -> Counts:
-        """Wait until each event is accounted for, also in the panes, or until the limit."""
+    def _settle(self, ledger: Ledger) -> tuple[Counts, bool]:
+        """Wait until each event is accounted for, also in the panes; tell if that was in time."""
         limit_s = self._options.settle_s
         deadline = time.monotonic() + limit_s
         while True:
@@ -178,7 +179,7 @@ class _Run:
             counts = ledger.counts()
             in_panes = sum(pane.events for pane in ledger.sources().values())
             if counts.settled and in_panes == counts.scored:
-                return counts
+                return counts, True
             if time.monotonic() > deadline:
                 self._console.print(
                     f"error: after {limit_s:g} s, {counts.events_in} events have come in, "
@@ -187,7 +188,7 @@ class _Run:
                     style="red",
                     highlight=False,
                 )
-                return counts
+                return counts, False
             time.sleep(TICK_S)
 
     def _latency(self, ledger: Ledger) -> Histogram:

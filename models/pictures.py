@@ -73,6 +73,9 @@ def decode_picture(value: bytes, limits: Limits) -> Picture:
             # Read before the transposition, which takes the tag away.
             turned = image.getexif().get(EXIF_ORIENTATION) in QUARTER_TURNS
             upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):
+                # 16 bit grey; converting would cut at 255 instead of scaling.
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             rgb = upright.convert("RGB")
             original_width = height if turned else width
             # Other formats are decoded whole, but need not stay so.

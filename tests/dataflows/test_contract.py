@@ -51,6 +51,7 @@ def test_a_bare_record_gets_the_defaults() -> None:
 def test_the_key_is_the_source_where_no_header_says_otherwise() -> None:
     assert opened(record(key=b"camera:1")).source == "camera:1"
     assert opened(record(key=b"a", headers=(("ce_source", b"b"),))).source == "b"
+    assert opened(record(key=b"\xff", headers=(("ce_source", b"b"),))).source == "b"
 
 
 def test_headers_are_read_whatever_their_case_and_company() -> None:
@@ -61,7 +62,7 @@ def test_headers_are_read_whatever_their_case_and_company() -> None:
                 ("ce_time", b"2023-11-14T22:13:19.5+00:00"),
                 ("Content-Type", b"IMAGE/JPEG; charset=binary"),
                 ("x-unknown", b"\xff"),
-                ("ce_extension", b"1"),
+                ("ce_extension", b"\xff"),
                 ("content-encoding", None),
             )
         )
@@ -88,6 +89,7 @@ def test_headers_are_read_whatever_their_case_and_company() -> None:
         (record(headers=(("ce_time", b"1969-12-31T23:59:59Z"),)), "bad_time"),
         (record(headers=(("ce_time", b"2023-11-31T00:00:00Z"),)), "bad_time"),
         (record(timestamp_ms=None), "bad_time"),
+        (record(timestamp_ms=NOW_MS * 1000), "bad_time"),  # microseconds by mistake
         (record(headers=(("ce_time", b"2023-11-14T23:13:20Z"),)), "future_time"),
     ],
 )

@@ -17,11 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from PIL import Image, ImageEnhance
 from streams import ROOT, Sent, Stream
 
 from dataflows.contract import format_time
 from dataflows.panes import EMPTY, FIELDS, Pane, statistics
+from infra import embedded
+from infra.ports import Ports
+from infra.supervisor import Supervisor
 from models.observation import EXPRESSIONS, observe_face
 from models.wheels import fetch
 
@@ -325,12 +330,58 @@ def test_a_kill_in_the_middle_changes_nothing(any_stream: Stream, tmp_path: Path
         assert tuple(int(fields[name]) for name in FIELDS) == total
 
 
+@pytest.mark.kafka
+def test_a_dead_letter_that_its_topic_refuses_goes_without_its_value(
+    environment: dict[str, str], kafka_brokers: str
+) -> None:
+    """The user's own dead-letter topic, with a lower limit than the topic of events."""
+    environment["SENTISTREAM_KAFKA__BROKERS"] = kafka_brokers
+    admin = AdminClient({"bootstrap.servers": kafka_brokers})
+    topic = environment["SENTISTREAM_KAFKA__DLQ_TOPIC"]
+    limit = {"max.message.bytes": "10000"}
+    admin.create_topics([NewTopic(topic, num_partitions=1, config=limit)])[topic].result()
+    stream = Stream(environment)
+    broken = b"\xff\xd8\xff" + random.Random(4).randbytes(50_000)
+    surrogate = b'{"emotions": [{"\\ud800": 1}]}'
+    stream.send(
+        [Sent(broken, {"x-mine": b"1"}, "a"), Sent(surrogate, key="b"), Sent(b"\1", key="c")]
+    )
+    with stream.flow() as flow:
+        flow.settle(3)
+        assert flow.process.poll() is None
+    letters = {(one.key() or b""): one for one in stream.records(topic)}
+    headers = dict(letters[b"a"].headers() or [])
+    assert letters[b"a"].value() is None
+    assert headers["x-value-bytes"] == str(len(broken)).encode()
+    assert (headers["x-reason"], headers["x-mine"]) == (b"broken_image", b"1")
+    assert letters[b"b"].value() == surrogate
+    assert b"ud800" in (dict(letters[b"b"].headers() or [])["x-detail"] or b"")
+    assert letters[b"c"].value() == b"\1"
+
+
+def test_a_broker_that_is_gone_is_told(environment: dict[str, str], tmp_path: Path) -> None:
+    with Ports() as ports, Supervisor(tmp_path) as supervisor:
+        port = ports.free()
+        supervisor.start(embedded.broker(port))
+        stream = Stream(environment | {"SENTISTREAM_KAFKA__BROKERS": f"127.0.0.1:{port}"})
+        stream.send([Sent(edge([0, 0, 0, 1, 0, 0, 0]), JSON)])
+        with stream.flow() as flow:
+            flow.settle(1)
+            supervisor.stop()
+            until = time.monotonic() + 60
+            while "WARNING dataflows.clients: Kafka:" not in flow.said():
+                assert flow.process.poll() is None, flow.said()
+                assert time.monotonic() < until, flow.said()
+                time.sleep(0.2)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
         ("SENTISTREAM_KAFKA__BROKERS", "127.0.0.1:1", "no Kafka broker answers at 127.0.0.1:1"),
         ("SENTISTREAM_REDIS__URL", "redis://:hunter2@127.0.0.1:1/0", "no Redis answers at 127"),
         ("SENTISTREAM_REDIS__URL", "http://x", "is no Redis URL"),
+        ("SENTISTREAM_KAFKA__CLIENT", '{"sasl.mechansim": "PLAIN"}', "No such configuration"),
         ("SENTISTREAM_BUNDLES", "/nowhere", "is no bundle"),
         ("SENTISTREAM_LATENES_S", "1", "did you mean SENTISTREAM_LATENESS_S"),
     ],

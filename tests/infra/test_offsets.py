@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
-from dataflows.clients import client_options, ensure_topics
+from dataflows.clients import ensure_topics, open_client
 from dataflows.settings import Settings
 from infra.offsets import OffsetReader
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 def test_the_end_counts_every_record_of_a_batch(settings: Settings, batches: list[int]) -> None:
     # The embedded broker's own answer for the end counts a batch as one record.
     ensure_topics(settings)
-    producer = Producer(client_options(settings.kafka))
+    producer = open_client(Producer, settings.kafka)
     with OffsetReader(settings.kafka) as reader:
         sent = 0
         for size in batches:

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from PIL import Image
 from rich.console import Console
 
-from dataflows.clients import client_options
+from dataflows.clients import open_client
 from dataflows.contract import Envelope, Record, open_envelope
 from dataflows.settings import Settings, load_settings
 from infra.embedded import broker as broker_program
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 def records(settings: Settings, expected: int) -> list[Message]:
     """Read the events topic from the beginning until so many records have come."""
     options = {"group.id": "test", "auto.offset.reset": "earliest", "fetch.wait.max.ms": 10}
-    consumer = Consumer(client_options(settings.kafka, **options))
+    consumer = open_client(Consumer, settings.kafka, **options)
     topic = settings.kafka.topic
     consumer.assign([TopicPartition(topic, n, 0) for n in range(settings.kafka.partitions)])
     found: list[Message] = []

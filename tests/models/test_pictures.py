@@ -46,6 +46,12 @@ def test_other_colour_modes_become_rgb(mode: str) -> None:
     assert picture.pixels.shape == (8, 8, 3)
 
 
+def test_16_bit_grey_is_scaled_not_cut() -> None:
+    ramp = np.linspace(0, 65_535, 256).astype(np.uint16).reshape(16, 16)
+    picture = decode_picture(encoded(Image.fromarray(ramp), "PNG"), LIMITS)
+    np.testing.assert_allclose(picture.pixels[..., 0].ravel(), np.arange(256), atol=1)
+
+
 def test_a_picture_is_turned_upright_by_its_exif_tag() -> None:
     image = Image.new("RGB", (40, 20))
     exif = Image.Exif()

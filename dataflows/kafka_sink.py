@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
@@ -15,13 +14,11 @@ from dataflows.contract import Headers, Rejection, format_time
 from dataflows.settings import KafkaSettings
 from dataflows.steps import Event
 from models.errors import ServiceError
-from models.prediction import prediction
 
 __all__ = [
     "KafkaSink",
     "Outgoing",
     "dead_letter",
-    "prediction_json",
     "prediction_record",
     "without_value",
 ]
@@ -41,20 +38,7 @@ class Outgoing(NamedTuple):
     headers: Headers
 
 
-def prediction_json(event: Event, versions: Mapping[str, str | None]) -> str:
-    """Return the public prediction of an event as JSON, with its source and time."""
-    envelope = event.envelope
-    document = prediction(envelope.id, event.scored, versions)
-    document = {
-        "id": document.pop("id"),
-        "source": envelope.source,
-        "time": format_time(envelope.time_ms),
-        **document,
-    }
-    return json.dumps(document, separators=(",", ":"))
-
-
-def prediction_record(event: Event, versions: Mapping[str, str | None]) -> Outgoing:
+def prediction_record(event: Event) -> Outgoing:
     """Return the record of one prediction, with CloudEvents headers; the key is the source."""
     envelope = event.envelope
     headers = {
@@ -67,7 +51,7 @@ def prediction_record(event: Event, versions: Mapping[str, str | None]) -> Outgo
     }
     return Outgoing(
         envelope.source.encode(),
-        prediction_json(event, versions).encode(),
+        event.prediction.encode(),
         tuple((name, value.encode()) for name, value in headers.items()),
     )
 

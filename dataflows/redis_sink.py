@@ -13,7 +13,6 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from redis.client import Pipeline
 
 from dataflows.clients import redis_client, redis_location
-from dataflows.kafka_sink import prediction_json
 from dataflows.keys import ALL_SOURCES, EVENTS_MAXLEN, EXPIRY_S, UPDATES_MAXLEN, Keys
 from dataflows.panes import FIELDS, Pane, statistics
 from dataflows.rolling import Update
@@ -144,10 +143,9 @@ def _rolling_fields(as_of: int, pane: Pane) -> dict[Any, Any]:
 class FeedSink(DynamicSink[Event]):
     """The newest predictions, for the feed of the dashboard."""
 
-    def __init__(self, settings: RedisSettings, versions: Versions) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._versions = versions
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Event]:
         """Open a connection for one worker."""
@@ -157,7 +155,7 @@ class FeedSink(DynamicSink[Event]):
         for event in events[-EVENTS_MAXLEN:]:
             pipeline.xadd(
                 self._keys.events,
-                {"prediction": prediction_json(event, self._versions)},
+                {"prediction": event.prediction},
                 maxlen=EVENTS_MAXLEN,
                 approximate=True,
             )

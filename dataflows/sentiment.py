@@ -1,7 +1,7 @@
 """The main job: `python -m bytewax.run dataflows.sentiment`.
 
-Bytewax imports this module to run it, so the import reads the settings, opens the models and
-checks Kafka and Redis; what is wrong ends it with one line.
+Bytewax imports this module to run it, so the import opens models, Kafka and Redis; what is wrong
+ends it with one line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ def build(settings: Settings) -> Dataflow:
     scorer = Scorer.from_folder(
         settings.bundles, settings.detector, settings.limits, settings.threads
     )
-    versions = scorer.versions
     check_redis(redis)
     ensure_topics(settings)
 
@@ -41,9 +40,9 @@ def build(settings: Settings) -> Dataflow:
 
     dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, without_value)
     op.output("dead-letters", rejections, dead_letters)
-    record = partial(prediction_record, versions=versions)
-    op.output("predictions", events, KafkaSink[steps.Event](kafka, kafka.predictions_topic, record))
-    op.output("feed", events, FeedSink(redis, versions))
+    predictions = KafkaSink[steps.Event](kafka, kafka.predictions_topic, prediction_record)
+    op.output("predictions", events, predictions)
+    op.output("feed", events, FeedSink(redis))
 
     sums = op.flat_map_batch("sum", events, steps.partial_sums)
     deltas = op.stateful_batch("open", sums, partial(steps.OpenMinutesLogic, settings.kept_s))
@@ -51,7 +50,7 @@ def build(settings: Settings) -> Dataflow:
     changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
     sources = op.map("by-source", changes, steps.by_source)
     rolling = op.stateful_batch("rolling", sources, lambda _: steps.RollingLogic(settings.windows))
-    op.output("panes-to-redis", rolling, PaneSink(redis, versions))
+    op.output("panes-to-redis", rolling, PaneSink(redis, scorer.versions))
     return flow
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +13,14 @@ from bytewax.operators import StatefulBatchLogic
 
 from dataflows.blocks import Change, Delta, Minute, OpenMinutes, Partial
 from dataflows.content import read_content
-from dataflows.contract import Envelope, Rejection
+from dataflows.contract import Envelope, Rejection, format_time
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
 from dataflows.rolling import Rolling, Update
 from dataflows.source import Arrival
 from dataflows.telemetry import TELEMETRY
 from models.errors import ContentError
+from models.prediction import prediction
 from models.scorer import Content, Scored, Scorer
 
 __all__ = [
@@ -41,10 +43,17 @@ SEPARATOR = "|"  # of source and minute in a key; the minute has none, so it spl
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An accepted event with its result."""
+    """An accepted event with its result.
+
+    Attributes:
+        envelope: identity, source and time.
+        scored: the result.
+        prediction: the same as public JSON, with the source and the time.
+    """
 
     envelope: Envelope
     scored: Scored
+    prediction: str
 
 
 class Score:
@@ -76,10 +85,22 @@ class Score:
             if isinstance(score, ContentError):
                 results[index] = Rejection(envelope.record, score.reason, str(score))
             else:
-                results[index] = Event(envelope, score)
+                text = _prediction(envelope, score, self._scorer.versions)
+                results[index] = Event(envelope, score, text)
         done = [result for result in results if result is not None]
         TELEMETRY.rejected.increment(sum(isinstance(result, Rejection) for result in done))
         return done
+
+
+def _prediction(envelope: Envelope, scored: Scored, versions: Mapping[str, str | None]) -> str:
+    document = prediction(envelope.id, scored, versions)
+    document = {
+        "id": document.pop("id"),
+        "source": envelope.source,
+        "time": format_time(envelope.time_ms),
+        **document,
+    }
+    return json.dumps(document, separators=(",", ":"))
 
 
 def accepted(result: Event | Rejection) -> Event | None:

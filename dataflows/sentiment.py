@@ -31,7 +31,6 @@ def build(settings: Settings) -> Dataflow:
     )
     check_redis(redis)
     ensure_topics(settings)
-
     flow = Dataflow("sentiment")
     arrivals = op.input("read", flow, KafkaSource(settings))
     scored = op.flat_map_batch("score", arrivals, steps.Score(scorer, settings.batch))

@@ -6,7 +6,6 @@ import errno
 import random
 import socket
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Self
 
 from models.errors import ServiceError
@@ -34,12 +33,7 @@ class Ports:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

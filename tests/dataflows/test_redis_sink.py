@@ -1,0 +1,69 @@
+"""Writes to Redis wait for it and repeat only what it has not taken."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from streams import Sent, Stream
+
+from dataflows.keys import Keys
+from dataflows.panes import EMPTY
+from dataflows.redis_sink import PaneSink
+from dataflows.rolling import Update
+from dataflows.settings import Settings
+from infra import embedded
+from infra.ports import Ports
+from infra.supervisor import Supervisor
+
+pytestmark = pytest.mark.integration
+
+UPDATE = ("a", Update({1: {60: EMPTY._replace(n=2, events=2)}}, {10: EMPTY}, 60, 60_000))
+
+
+def test_a_redis_that_is_away_is_waited_for(environment: dict[str, str], tmp_path: Path) -> None:
+    event = Sent(json.dumps({"emotions": [{"anger": 1}]}).encode(), key="a")
+    with Ports() as ports:
+        port = ports.free()
+        environment |= {"SENTISTREAM_REDIS__URL": f"redis://127.0.0.1:{port}/0"}
+        with Supervisor(tmp_path) as servers:
+            servers.start(embedded.redis_server(port, tmp_path))
+            stream = Stream(environment)
+            with stream.flow() as flow:
+                stream.send([event])
+                flow.settle(1)
+                servers.stop()
+                stream.send([event] * 50)
+                until = time.monotonic() + 60
+                while "trying again in" not in flow.said():
+                    assert time.monotonic() < until, flow.said()
+                    time.sleep(0.1)
+                servers.start(embedded.redis_server(port, tmp_path))
+                # It came back empty, and what is written is absolute: the panes of this minute
+                # hold all events, unless the minute has changed in between.
+                flow.settle(50)
+
+
+def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
+    """A key of the wrong type stands in the way, and is removed while the sink tries again."""
+    client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
+    keys = Keys(settings.redis.prefix)
+    client.set(keys.rolling("a", 10), "in the way")
+    sink = PaneSink(settings.redis, {}).build("step", 0, 1)
+    writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
+    writing.start()
+    until = time.monotonic() + 30
+    while not client.hexists(keys.pane(1, "a", 60), "60"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.5)  # let it try a few times more
+    assert writing.is_alive()
+    client.delete(keys.rolling("a", 10))
+    writing.join(timeout=30)
+    assert not writing.is_alive()
+    assert client.hget(keys.rolling("a", 10), "as_of") == "60"
+    assert client.xlen(keys.updates) == 1

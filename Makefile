@@ -51,9 +51,9 @@ $(VENV)/.dev: $(VENV)/.made $(PINS)
 	$(INSTALL) -e ".[dev]"
 	@touch $@
 
-# For making models: adds torch, about 5 GB.
+# For making models, and for the notebooks: adds torch, about 5 GB.
 $(VENV)/.train: $(VENV)/.dev
-	$(INSTALL) -e ".[dev,train]"
+	$(INSTALL) -e ".[dev,notebooks]"
 	@touch $@
 
 $(VENV)/.made:

@@ -33,6 +33,7 @@ MANIFEST, ACTIVE, CARD = "manifest.json", "ACTIVE", "MODEL_CARD.md"
 ENCODER, HEAD, CALIBRATION = "encoder.onnx", "head.ubj", "calibration.json"
 FILES = (ENCODER, HEAD, CALIBRATION, CARD)
 CLASSES = {"face": EXPRESSIONS}
+VERSION = r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"  # also the name of a folder
 
 # Where the eyes, the nose and the mouth corners lie in RAF-DB's aligned crops, as shares of the
 # side: medians of the detector's own landmarks over 280 training crops of 100 px.
@@ -81,7 +82,7 @@ class Manifest(_Strict):
 
     schema_version: Literal[1] = 1
     name: Literal["face"]
-    version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")
+    version: str = Field(pattern=VERSION)
     created: datetime
     architecture: str
     classes: tuple[str, ...]

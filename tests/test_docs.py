@@ -11,6 +11,8 @@ from dataflows.contract import REASONS
 from dataflows.panes import FIELDS
 from dataflows.settings import setting_names
 from infra.cli import app
+from training.cli import app as training
+from training.datasets.sources import FORMATS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -39,3 +41,16 @@ def test_every_command_is_documented_and_the_reverse() -> None:
 def test_the_fields_of_a_pane_are_documented_in_their_order() -> None:
     text = " ".join(README.split())
     assert ", ".join(FIELDS) in text
+
+
+def test_every_stage_of_training_is_documented_and_the_reverse() -> None:
+    table = README.split("### Make your own")[1].split("## Limits")[0]
+    named = set(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE))
+    assert named | {"run", "compare", "evaluate"} == set(get_command(training).commands)
+    assert all(f"`{name}" in table for name in ("run", "compare", "evaluate"))
+
+
+def test_every_form_of_a_data_set_is_documented_and_the_reverse() -> None:
+    table = README.split("| `format` |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.*`) \| .* \|$", table, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(FORMATS)

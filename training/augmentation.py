@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from training.config import Augmentation
 
-__all__ = ["augment", "normalise"]
+__all__ = ["augment", "mix", "normalise"]
 
 ERASED_AREA = (0.02, 0.15)  # share of the picture, as in Zhong et al. 2020, but smaller
 ERASED_ASPECT = (0.5, 2.0)  # height over width
@@ -26,21 +26,46 @@ def normalise(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float().sub_(127.5).div_(127.5)
 
 
-def augment(images: Tensor, ranges: Augmentation) -> Tensor:
-    """Change float32 [n, 3, side, side] in -1…1 at random, each picture in its own way.
+def augment(images: Tensor, ranges: Augmentation, side: int | None = None) -> Tensor:
+    """Change float32 [n, 3, h, w] in -1…1 at random, each picture in its own way.
 
     Draws from torch's global generator, so that seeding it repeats the result.
+
+    Args:
+        images: the pictures.
+        ranges: how much may change.
+        side: height and width of the result in pixels; unset, those of the input.
     """
-    images = _move(images, ranges)
+    images = _move(images, ranges, side or images.shape[-1])
     images = _recolour(images, ranges)
     return _erase(images, ranges.erase)
+
+
+def mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Blend each picture and its target with another one of the batch (mixup).
+
+    The share is drawn from Beta(alpha, alpha) for each picture; Zhang et al., "mixup: Beyond
+    Empirical Risk Minimization", ICLR 2018.
+
+    Args:
+        images: [n, 3, h, w].
+        targets: [n, classes], probabilities.
+        alpha: 0 returns the input as it is.
+    """
+    if not alpha:
+        return images, targets
+    share = torch.distributions.Beta(alpha, alpha).sample((len(images),)).to(images.device)
+    share = torch.maximum(share, 1 - share)  # the picture keeps the larger part
+    other = torch.randperm(len(images), device=images.device)
+    blended = images.lerp(images[other], (1 - share).view(-1, 1, 1, 1))
+    return blended, targets.lerp(targets[other], (1 - share).view(-1, 1))
 
 
 def _spread(count: int, size: float, device: torch.device) -> Tensor:
     return torch.empty(count, device=device).uniform_(-size, size)
 
 
-def _move(images: Tensor, ranges: Augmentation) -> Tensor:
+def _move(images: Tensor, ranges: Augmentation, side: int) -> Tensor:
     """Flip, rotate, scale and shift; what comes from outside repeats the border."""
     count, device = len(images), images.device
     angle = _spread(count, math.radians(ranges.rotation_deg), device)
@@ -54,7 +79,7 @@ def _move(images: Tensor, ranges: Augmentation) -> Tensor:
     # The grid spans -1…1, two units for one side.
     theta[:, 0, 2] = _spread(count, 2 * ranges.shift, device)
     theta[:, 1, 2] = _spread(count, 2 * ranges.shift, device)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    grid = functional.affine_grid(theta, [count, 3, side, side], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

@@ -17,12 +17,14 @@ FILE = "checkpoint.pt"
 class Checkpoint:
     """Everything that the next epoch depends on.
 
-    `epoch` counts finished epochs. There is no state of random generators in it: every epoch seeds
-    them from the run's seed and its own number, which makes a resumed run equal to an uninterrupted
-    one. `best` holds the averaged weights of the epoch with the highest validation accuracy.
+    `epoch` and `step` count finished ones, in all phases. `optimizer` and `schedule` are those of
+    the current phase. There is no state of random generators in it: every epoch seeds them from the
+    run's seed and its own number, which makes a resumed run equal to an uninterrupted one. `best`
+    holds the averaged weights of the epoch of the last phase with the lowest validation loss.
     """
 
     epoch: int
+    step: int
     network: dict[str, Any]
     average: dict[str, Any]
     optimizer: dict[str, Any]
@@ -32,10 +34,18 @@ class Checkpoint:
 
 
 def write(state: Checkpoint, run: Path) -> None:
-    """Replace the run's checkpoint; a crash leaves the old one or the new one, whole."""
+    """Replace the run's checkpoint; a crash leaves the old one or the new one, whole.
+
+    Raises:
+        RunError: the disk does not take it; the old one is still there.
+    """
     part = run / f"{FILE}.part"
-    torch.save(vars(state), part)
-    part.replace(run / FILE)
+    try:
+        torch.save(vars(state), part)
+        part.replace(run / FILE)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+        part.unlink(missing_ok=True)
+        raise RunError(f"cannot write the checkpoint {run / FILE}: {error}") from error
 
 
 def read(run: Path) -> Checkpoint | None:

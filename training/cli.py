@@ -1,7 +1,4 @@
-"""Commands of ``python -m training``: one for each stage, and `face` for all of them.
-
-A stage imports what it needs when it runs: `evaluate` works on the runtime install, without torch.
-"""
+"""Commands of ``python -m training``: `run` for everything, and one for each stage."""
 
 import json
 from collections.abc import Iterator
@@ -12,152 +9,147 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import SentiStreamError
-from training import config as configuration
-from training import rafdb
-from training.config import Config
-from training.errors import MissingExtra, RunError
-from training.progress import Progress
-from training.rafdb import Faces
+from training.errors import MissingExtra
+from training.stages import Run
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Make model bundles: fine-tune an encoder, export it, fit a head, evaluate.",
+    help="Make model bundles: fine-tune an encoder, export it, fit a head, evaluate, report.",
 )
 
-Data = Annotated[Path, typer.Option(help="RAF-DB as one tar file.")]
-Run = Annotated[Path, typer.Option(help="Folder of the run; the same one goes on.")]
-Settings = Annotated[Path, typer.Option("--config", help="Settings of the run.")]
-Out = Annotated[Path, typer.Option(help="Folder of the new version.")]
-CONFIG = Path("training/face.toml")
-VALIDATION = "validation.json"
+Settings = Annotated[Path, typer.Option("--config", help="Settings of the run, a TOML file.")]
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="SENTISTREAM_DATA",
+        help="Folder that the paths of the data sets are relative to.",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--run", help="Folder of the run [default: runs/ and the name of the settings]."),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the new version [default: face/0.0.1 in the run].")
+]
+Activate = Annotated[bool, typer.Option("--activate", help="Make it the version in use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HERE = Path()
+CONFIG = Path("training/configs/face.toml")
+VERSION = Path("face/0.0.1")
 USAGE = 2  # exit code for everything that the user can put right
+INTERRUPTED = 130  # as a shell says it
 
 
 @app.command()
-def finetune(data: Data, run: Run, config: Settings = CONFIG) -> None:
+def run(
+    config: Settings,
+    data: Root = HERE,
+    run: Folder = None,
+    out: Out = None,
+    activate: Activate = False,
+) -> None:
+    """All stages, to a verified bundle and a report; the same command goes on after a stop."""
+    with _clear_errors():
+        job = _job(config, data, run)
+        _tell(job.all(out or job.folder / VERSION, activate=activate), as_json=False)
+
+
+@app.command()
+def finetune(config: Settings = CONFIG, data: Root = HERE, run: Folder = None) -> None:
     """Fine-tune the encoder; the same command goes on where an interrupted one stopped."""
     with _clear_errors():
-        settings, train, validation = _open(data, run, config)
-        _finetune(settings, train, validation, run)
+        _job(config, data, run).finetune()
 
 
 @app.command()
-def export(data: Data, run: Run, config: Settings = CONFIG) -> None:
+def export(config: Settings = CONFIG, data: Root = HERE, run: Folder = None) -> None:
     """Write the fine-tuned encoder as ONNX, and compare the two on real pictures."""
     with _clear_errors():
-        settings, _, validation = _open(data, run, config)
-        _export(settings, validation, run)
+        _job(config, data, run).export()
 
 
 @app.command()
-def head(data: Data, run: Run, config: Settings = CONFIG) -> None:
-    """Fit the XGBoost head on the features of the exported encoder, and calibrate it."""
+def heads(config: Settings = CONFIG, data: Root = HERE, run: Folder = None) -> None:
+    """Search among heads on the encoder's features, fit the XGBoost head, and calibrate it."""
     with _clear_errors():
-        settings, train, validation = _open(data, run, config)
-        _head(settings, train, validation, run)
+        _tell({"split": "validation", **_job(config, data, run).heads()}, as_json=False)
 
 
 @app.command()
-def bundle(data: Data, run: Run, out: Out, config: Settings = CONFIG) -> None:
-    """Put the bundle together, measure it on the test split, and make it the active one."""
+def variants(config: Settings = CONFIG, data: Root = HERE, run: Folder = None) -> None:
+    """Try the encoder in fp16 and int8: accuracy on validation, size and speed."""
     with _clear_errors():
-        _check_new(out)
-        settings, train, _ = _open(data, run, config)
-        _bundle(settings, len(train), run, out, data)
+        _job(config, data, run).variants()
 
 
 @app.command()
-def face(data: Data, run: Run, out: Out, config: Settings = CONFIG) -> None:
-    """All stages in order; what an earlier call has finished is not done again."""
+def bundle(
+    config: Settings = CONFIG,
+    data: Root = HERE,
+    run: Folder = None,
+    out: Out = None,
+    activate: Activate = False,
+) -> None:
+    """Put the bundle together and measure it on the test split."""
     with _clear_errors():
-        from models.bundle import ENCODER
+        from training.stages import check_out
 
-        _check_new(out)  # now, and not after an hour of training
-        settings, train, validation = _open(data, run, config)
-        _finetune(settings, train, validation, run)
-        if not (run / ENCODER).is_file():
-            _export(settings, validation, run)
-        if not _has_head(settings, run):
-            _head(settings, train, validation, run)
-        _bundle(settings, len(train), run, out, data)
+        job = _job(config, data, run)
+        check_out(out := out or job.folder / VERSION)
+        _tell(job.bundle(out, activate=activate), as_json=False)
 
 
 @app.command()
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="A version, or the folder with ACTIVE.")],
-    data: Data,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data: Annotated[Path, typer.Option(help="A data set, of which the test split is taken.")],
+    kind: Annotated[
+        str | None, typer.Option("--format", help="How the data set is kept [default: guessed].")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure a bundle on the test split, with encoder and head as they are committed."""
+    """Measure a bundle on a test split, with encoder and head as they are committed."""
     with _clear_errors():
         from training.evaluation import evaluate as measure
 
-        _tell(measure(bundle, data), as_json)
+        _tell(measure(bundle, data, kind=kind), as_json)
 
 
-def _open(data: Path, run: Path, config: Path) -> tuple[Config, Faces, Faces]:
-    """Return the settings, and the faces to learn from and to choose by."""
-    settings = configuration.load(config)
-    configuration.keep_with_run(settings, rafdb.sha256(data), run)
-    faces = rafdb.read(data, "train", side=settings.network.input_size)
-    train, validation = rafdb.stratified_split(
-        faces.labels, settings.data.validation_fraction, settings.data.seed
-    )
-    return settings, faces.take(train), faces.take(validation)
+@app.command()
+def report(run: Annotated[Path, typer.Option(help="Folder of a run.")]) -> None:
+    """Write report.html and report.md of what the run has so far."""
+    with _clear_errors():
+        from training.reporting import write_report
+
+        for path in write_report(run):
+            typer.echo(f"wrote {path}", err=True)
 
 
-def _finetune(settings: Config, train: Faces, validation: Faces, run: Path) -> None:
-    from training import finetuning
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of another run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write a page with the curves side by side as well.")
+    ] = None,
+) -> None:
+    """Put two runs side by side: figures with their differences, and the settings that differ."""
+    with _clear_errors():
+        from training import reporting
 
-    finetuning.finetune(settings, train, validation, run, progress=Progress())
-
-
-def _export(settings: Config, validation: Faces, run: Path) -> None:
-    from training import export as exporting
-
-    path = exporting.export(settings, run, validation)
-    (run / VALIDATION).unlink(missing_ok=True)  # a head goes with the encoder it was fitted on
-    typer.echo(f"wrote {path}", err=True)
-
-
-def _head(settings: Config, train: Faces, validation: Faces, run: Path) -> None:
-    from training import heads
-
-    report = heads.fit_head(settings, train, validation, run, progress=Progress())
-    fitted = {"settings": settings.head.model_dump(), "metrics": report}
-    (run / VALIDATION).write_text(json.dumps(fitted, indent=2) + "\n", encoding="utf-8")
-    _tell({"split": "validation", **report}, as_json=False)
+        typer.echo(reporting.compare(first, second))
+        if out:
+            reporting.write_comparison(first, second, out)
+            typer.echo(f"wrote {out}", err=True)
 
 
-def _bundle(settings: Config, trained_on: int, run: Path, out: Path, data: Path) -> None:
-    from training import packaging
-
-    if not _has_head(settings, run):
-        raise RunError(
-            f"{run}: there is no head of these settings; run `python -m training head` first"
-        )
-    validation = json.loads((run / VALIDATION).read_text(encoding="utf-8"))["metrics"]
-    test = packaging.write_bundle(
-        settings, run, out, data=data, trained_on=trained_on, validation=validation
-    )
-    typer.echo(f"wrote {out}", err=True)
-    _tell(test, as_json=False)
-
-
-def _has_head(settings: Config, run: Path) -> bool:
-    """Whether the run's head belongs to its encoder and was fitted with these settings."""
-    path = run / VALIDATION
-    if not path.is_file():
-        return False
-    fitted = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    return bool(fitted == settings.head.model_dump())
-
-
-def _check_new(out: Path) -> None:
-    if out.exists():
-        raise RunError(f"{out} exists; a version never changes, so give another with --out")
+def _job(config: Path, data: Path, run: Path | None) -> Run:
+    folder = run or Path("runs") / config.stem
+    return Run(config, data, folder, lambda line: typer.echo(line, err=True))
 
 
 def _tell(report: dict[str, Any], as_json: bool) -> None:
@@ -176,6 +168,12 @@ def _clear_errors() -> Iterator[None]:
             yield
         except ImportError as error:
             raise MissingExtra(error) from error
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from the last finished epoch", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     except SentiStreamError as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(USAGE) from None
+    except OSError as error:  # a full disk, a folder that may not be written to
+        typer.echo(f"error: {error.strerror}: {error.filename}", err=True)
         raise typer.Exit(USAGE) from None

@@ -2,25 +2,43 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.observation import EXPRESSIONS
 from training.errors import ConfigError
 
-__all__ = ["Config", "keep_with_run", "load"]
+__all__ = ["Config", "Source", "keep_with_run", "load"]
 
 CONFIG_FILE = "config.json"
+LATER_STAGES = {"head", "export"}
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(_Section):
-    """The part of the training split that is held out for every choice; test takes no part."""
+class Source(_Section):
+    """One data set: how it is kept, where, and what its class names mean here."""
 
+    name: str = Field(min_length=1)
+    format: Literal["rafdb", "ferplus", "folder", "csv", "feedback", "drawn"]
+    path: str = ""  # relative to the data folder
+    # From its class names to one of EXPRESSIONS, or to "" for a class that is left out.
+    classes: dict[str, Literal["", *EXPRESSIONS]] = {}
+
+
+class Data(_Section):
+    """The data sets. The first one is the target: its faces choose, and its test split judges."""
+
+    sources: tuple[Source, ...] = Field(
+        default=(Source(name="rafdb", format="rafdb", path="rafdb.tar"),), min_length=1
+    )
+    photographs: str = ""  # whole photographs with labelled boxes, for the card alone
+    # The part of the target's training split that is held out where it has no validation split.
     validation_fraction: float = Field(default=0.08, gt=0, lt=0.5)
     seed: int = Field(default=20, ge=0)
 
@@ -32,6 +50,7 @@ class Network(_Section):
     weights: str = "efficientnet_lite0"  # a name in models/wheels.py; "none" starts from noise
     input_size: int = Field(default=112, ge=32, le=512)  # pixels
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)  # stochastic depth, Huang et al. 2016
 
 
 class Augmentation(_Section):
@@ -48,22 +67,53 @@ class Augmentation(_Section):
     erase: float = Field(default=0.25, ge=0, le=1)  # probability of one grey rectangle
 
 
-class Finetuning(_Section):
-    """AdamW with a one-cycle learning rate, and a moving average of the weights (EMA)."""
+class Phase(_Section):
+    """Some epochs on some of the data sets; each phase starts from the average of the last."""
 
-    epochs: int = Field(default=16, ge=1)
-    batch_size: int = Field(default=64, ge=2)
+    sources: tuple[str, ...] = Field(min_length=1)  # names from data.sources
+    epochs: int = Field(ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)  # the peak of the cycle
+    warmup: float = Field(default=0.15, gt=0, lt=1)  # share of the phase's steps before the peak
+    input_size: int | None = Field(
+        default=None, ge=32, le=512
+    )  # pixels; the network's own if unset
+    frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
+    mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
+    class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this
+
+
+class Finetuning(_Section):
+    """AdamW, one warm-up and cosine cycle a phase, and a moving average of the weights (EMA)."""
+
+    batch_size: int = Field(default=64, ge=2)
     weight_decay: float = Field(default=0.02, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
-    warmup: float = Field(default=0.15, gt=0, lt=1)  # share of all steps before the peak
     ema_decay: float = Field(default=0.998, ge=0, lt=1)  # a step
+    patience: int = Field(default=5, ge=1)  # epochs of the last phase without a lower loss
     precision: Literal["bf16", "fp32"] = "bf16"
+    compiled: bool = True  # by torch.compile, where there is a C++ compiler: a third faster
+    phases: tuple[Phase, ...] = Field(default=(Phase(sources=("rafdb",), epochs=16),), min_length=1)
 
 
 class Head(_Section):
-    """Gradient-boosted trees on the encoder's features; the rounds are chosen by early stopping."""
+    """The search that compares heads on the encoder's features, and the XGBoost head that ships."""
 
+    search: bool = True  # False: the parameters below are used as they are
+    folds: int = Field(default=3, ge=3, le=10)
+    # The slower heads see this many principal components in the search; 0 is all features.
+    components: int = Field(default=64, ge=0)
+    search_rounds: int = Field(default=100, ge=1)  # of a booster in a fold: bounds the search
+    trees: int = Field(default=200, ge=1)  # of the random forest
+    adasyn_neighbours: int = Field(default=5, ge=1)
+    # Classes smaller than this share of the largest are filled up to it.
+    adasyn_share: float = Field(default=0.5, gt=0, le=1)
+
+    # So many changed copies of each training face join the fit of the head that ships.
+    views: int = Field(default=0, ge=0, le=10)
+
+    # XGBoost. The search starts from these, and overrides what it tries.
+    resampling: Literal["none", "weights", "adasyn"] = "none"
+    weight_power: float = Field(default=0.5, ge=0, le=1)  # weight of a class: count ** -this
     max_rounds: int = Field(default=300, ge=1)
     patience: int = Field(default=30, ge=1)  # rounds without a lower validation loss
     depth: int = Field(default=3, ge=1)
@@ -74,6 +124,14 @@ class Head(_Section):
     l2: float = Field(default=2.0, ge=0)
 
 
+class Export(_Section):
+    """What the encoder gives, and the number format in which the bundle gets it."""
+
+    logits: bool = False  # the classifier's logits follow the features
+    # "auto" takes the fastest one that keeps the accuracy; fp32 is the same on every CPU.
+    precision: Literal["auto", "fp32", "fp16", "int8"] = "fp32"
+
+
 class Config(_Section):
     """All settings of a run."""
 
@@ -82,6 +140,7 @@ class Config(_Section):
     augmentation: Augmentation = Augmentation()
     finetuning: Finetuning = Finetuning()
     head: Head = Head()
+    export: Export = Export()
 
 
 def load(path: Path) -> Config:
@@ -104,22 +163,28 @@ def load(path: Path) -> Config:
         raise ConfigError(f"wrong settings in {path}: {wrong}") from error
 
 
-def keep_with_run(config: Config, data_sha256: str, run: Path) -> None:
+def keep_with_run(config: Config, data_sha256: Mapping[str, str], run: Path) -> None:
     """Write the settings and the data's hash into a new run, or check them against an old one's.
 
-    The settings of the head are left out: another head may be fitted on the same encoder, and
-    what it was fitted with stands beside it.
+    The settings of the head and of the export are left out: another head may be fitted on the same
+    encoder, and what it was fitted with stands beside it.
 
     Raises:
         ConfigError: the run was started with other settings or other data; the message names them.
     """
-    ours = {**config.model_dump(mode="json", exclude={"head"}), "data_sha256": data_sha256}
+    ours = {
+        **config.model_dump(mode="json", exclude=LATER_STAGES),
+        "data_sha256": dict(data_sha256),
+    }
     path = run / CONFIG_FILE
     if not path.exists():
         run.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
         return
-    theirs = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}); remove it if {run} is yours") from error
     changed = _differences(theirs, ours)
     if changed:
         raise ConfigError(

@@ -8,7 +8,7 @@ from models.wheels import fetch
 from training.config import Network
 from training.errors import ConfigError
 
-__all__ = ["build", "device", "keep_depthwise_in_float32"]
+__all__ = ["build", "device", "freeze", "keep_depthwise_in_float32"]
 
 
 def device() -> torch.device:
@@ -28,7 +28,9 @@ def build(settings: Network, *, class_count: int, pretrained: bool = True) -> nn
         AssetError: the weights cannot be had.
         ConfigError: they do not fit the architecture.
     """
-    network: nn.Module = timm.create_model(settings.architecture, drop_rate=settings.dropout)
+    network: nn.Module = timm.create_model(
+        settings.architecture, drop_rate=settings.dropout, drop_path_rate=settings.drop_path
+    )
     if pretrained and settings.weights != "none":
         _load(network, settings)
     network.reset_classifier(class_count)  # type: ignore[operator]
@@ -43,6 +45,31 @@ def _load(network: nn.Module, settings: Network) -> None:
     if [value.shape for value in own.values()] != [value.shape for value in theirs]:
         raise ConfigError(f"the weights {settings.weights!r} do not fit {settings.architecture}")
     network.load_state_dict(dict(zip(own, theirs, strict=True)))
+
+
+def freeze(network: nn.Module, stages: int) -> list[nn.Module]:
+    """Stop the first stages of an EfficientNet from learning, and let all others learn.
+
+    Args:
+        network: a timm EfficientNet: `conv_stem`, `bn1`, then the stages in `blocks`.
+        stages: 0 freezes nothing, 1 the stem, 2 the stem and the first of `blocks`, and so on.
+
+    Returns:
+        The frozen modules. They also have to be kept in evaluation mode, so that their batch norm
+        goes on with the statistics it has.
+
+    Raises:
+        ConfigError: there are not that many stages.
+    """
+    parts = dict(network.named_children())
+    blocks = list(parts["blocks"].children())
+    if stages > len(blocks) + 1:
+        raise ConfigError(f"frozen_stages is {stages}; the network has {len(blocks) + 1}")
+    frozen = [parts["conv_stem"], parts["bn1"]][: 2 * bool(stages)] + blocks[: max(0, stages - 1)]
+    network.requires_grad_(True)
+    for module in frozen:
+        module.requires_grad_(False)
+    return frozen
 
 
 def keep_depthwise_in_float32(network: nn.Module) -> None:

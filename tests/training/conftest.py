@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_rafdb import write_tar
 
-from training.rafdb import Faces
+from training.datasets.faces import Faces
 
 SIDE = 32  # pixels: the smallest network input, so that training takes seconds
 
@@ -26,23 +26,34 @@ def faces() -> Faces:
     images = np.random.default_rng(0).integers(0, 120, (28, SIDE, SIDE, 3), dtype=np.uint8)
     for image, label in zip(images, labels, strict=True):
         image[4 * label : 4 * label + 4] = 255
-    return Faces(images, labels)
+    targets = np.eye(7, dtype=np.float32)[labels]
+    names = tuple(f"face {number}" for number in range(28))
+    return Faces(images, targets, names, np.full(28, 100, np.int64))
 
 
 TINY = """
 [data]
 validation_fraction = 0.2
+[[data.sources]]
+name = "tiny"
+format = "rafdb"
+path = "tiny.tar"
 [network]
 weights = "none"
 input_size = 32
 [augmentation]
 flip = 0.0
 [finetuning]
-epochs = 1
 batch_size = 8
 precision = "fp32"
+compiled = false
+[[finetuning.phases]]
+sources = ["tiny"]
+epochs = 1
 [head]
+search = false
 max_rounds = 5
+views = 1
 """
 
 

@@ -7,16 +7,26 @@ import pytest
 from training.config import Config, Finetuning, Head, Network, keep_with_run, load
 from training.errors import ConfigError
 
+DATA = {"rafdb": "hash"}
 
-def test_the_committed_settings_are_the_defaults() -> None:
-    assert load(Path("training/face.toml")) == Config()
+
+@pytest.mark.parametrize("path", sorted(Path("training/configs").glob("*.toml")), ids=str)
+def test_the_committed_settings_are_valid(path: Path) -> None:
+    settings = load(path)
+    names = {source.name for source in settings.data.sources}
+    assert all(names.issuperset(phase.sources) for phase in settings.finetuning.phases)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[finetuning]\nepoch = 3", "finetuning.epoch: Extra inputs"),
-        ("[finetuning]\nepochs = 0", "finetuning.epochs: Input should be greater"),
+        ("[finetuning]\nbatch_size = 0", "finetuning.batch_size: Input should be greater"),
+        ('[[data.sources]]\nname = "x"\nformat = "zip"', "data.sources.0.format: Input should be"),
+        (
+            '[[data.sources]]\nname = "x"\nformat = "csv"\nclasses = {joy = "joy"}',
+            "data.sources.0.classes.joy: Input should be",
+        ),
         ("[network", "not valid TOML"),
     ],
 )
@@ -33,26 +43,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_with_the_same_settings_and_data(tmp_path: Path) -> None:
-    keep_with_run(Config(), "data", tmp_path / "run")
-    keep_with_run(Config(), "data", tmp_path / "run")
+    keep_with_run(Config(), DATA, tmp_path / "run")
+    keep_with_run(Config(), DATA, tmp_path / "run")
 
 
 def test_a_run_refuses_other_settings_and_names_them(tmp_path: Path) -> None:
-    keep_with_run(Config(), "data", tmp_path)
-    other = Config(finetuning=Finetuning(epochs=3), network=Network(dropout=0.5))
+    keep_with_run(Config(), DATA, tmp_path)
+    other = Config(finetuning=Finetuning(batch_size=32), network=Network(dropout=0.5))
     with pytest.raises(ConfigError) as caught:
-        keep_with_run(other, "data", tmp_path)
-    assert "finetuning.epochs: 16 there, 3 now" in str(caught.value)
+        keep_with_run(other, DATA, tmp_path)
+    assert "finetuning.batch_size: 64 there, 32 now" in str(caught.value)
     assert "network.dropout: 0.2 there, 0.5 now" in str(caught.value)
     assert "--run" in str(caught.value)
 
 
 def test_a_run_refuses_other_data(tmp_path: Path) -> None:
-    keep_with_run(Config(), "data", tmp_path)
+    keep_with_run(Config(), DATA, tmp_path)
     with pytest.raises(ConfigError, match="data_sha256"):
-        keep_with_run(Config(), "other", tmp_path)
+        keep_with_run(Config(), {"rafdb": "other"}, tmp_path)
 
 
 def test_another_head_may_be_fitted_in_the_same_run(tmp_path: Path) -> None:
-    keep_with_run(Config(), "data", tmp_path)
-    keep_with_run(Config(head=Head(depth=5)), "data", tmp_path)
+    keep_with_run(Config(), DATA, tmp_path)
+    keep_with_run(Config(head=Head(max_rounds=5)), DATA, tmp_path)
+
+
+def test_a_damaged_record_of_the_settings_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{half")
+    with pytest.raises(ConfigError, match=r"config\.json is damaged"):
+        keep_with_run(Config(), DATA, tmp_path)

@@ -2,27 +2,33 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
 
 from training import augmentation, checkpoint  # noqa: E402
-from training.config import Augmentation, Config, Finetuning, Network  # noqa: E402
+from training.config import Augmentation, Config, Finetuning, Network, Phase  # noqa: E402
+from training.datasets.faces import Faces  # noqa: E402
+from training.epoch import class_weights  # noqa: E402
 from training.errors import ConfigError, RunError  # noqa: E402
-from training.finetuning import finetune, predict_logits  # noqa: E402
-from training.network import build, keep_depthwise_in_float32  # noqa: E402
+from training.finetuning import finetune, is_finished, predict_logits  # noqa: E402
+from training.network import build, freeze, keep_depthwise_in_float32  # noqa: E402
 from training.progress import Progress  # noqa: E402
-from training.rafdb import Faces  # noqa: E402
 
 NETWORK = Network(weights="none", input_size=32)
 
 
-CONFIG = Config(network=NETWORK, finetuning=Finetuning(epochs=2, batch_size=14))
+SMALL = Phase(sources=("small",), epochs=1, input_size=48, frozen_stages=2)
+LARGE = Phase(sources=("small", "more"), epochs=2, mixup=0.2, class_balance=0.5)
+TUNING = Finetuning(batch_size=14, compiled=False, phases=(SMALL, LARGE))
+CONFIG = Config(network=NETWORK, finetuning=TUNING)
 
 
 def tune(faces: Faces, run: Path, stop_after: int | None = None) -> checkpoint.Checkpoint:
     run.mkdir(exist_ok=True)
-    return finetune(CONFIG, faces, faces, run, progress=Progress(), stop_after=stop_after)
+    sets = {"small": faces, "more": faces}
+    return finetune(CONFIG, sets, faces, run, progress=Progress(), stop_after=stop_after)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +39,14 @@ def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.parametrize("stop_after", [1, 2])  # between two phases, and inside one
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    faces: Faces, whole: Path, tmp_path: Path
+    faces: Faces, whole: Path, tmp_path: Path, stop_after: int
 ) -> None:
-    tune(faces, tmp_path, stop_after=1)
+    tune(faces, tmp_path, stop_after=stop_after)
     resumed, expected = tune(faces, tmp_path), checkpoint.read(whole)
     assert expected is not None
-    assert resumed.epoch == 2
+    assert resumed.epoch == 3
     assert resumed.history == expected.history
     for part in ("network", "average", "best"):
         ours, theirs = getattr(resumed, part), getattr(expected, part)
@@ -61,9 +68,80 @@ def test_the_average_shares_nothing_with_the_network(whole: Path) -> None:
 
 
 def test_a_batch_that_is_larger_than_the_data_is_refused(faces: Faces, tmp_path: Path) -> None:
-    large = Config(network=NETWORK, finetuning=Finetuning(batch_size=64))
+    tuning = Finetuning(batch_size=64, phases=(SMALL,))
     with pytest.raises(ConfigError, match="batch_size is 64, more than the 28"):
-        finetune(large, faces, faces, tmp_path, progress=Progress())
+        finetune(
+            Config(network=NETWORK, finetuning=tuning),
+            {"small": faces},
+            faces,
+            tmp_path,
+            progress=Progress(),
+        )
+
+
+def test_a_phase_on_an_unknown_source_is_refused(faces: Faces, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'more' is none of data\.sources \(small\)"):
+        finetune(CONFIG, {"small": faces}, faces, tmp_path, progress=Progress())
+
+
+def test_training_stops_when_the_last_phase_gets_no_better() -> None:
+    def state(*losses: float) -> checkpoint.Checkpoint:
+        history = [{"phase": 0.0, "ema_validation_loss": 0.1}]
+        history += [{"phase": 1.0, "ema_validation_loss": loss} for loss in losses]
+        return checkpoint.Checkpoint(len(history), 0, {}, {}, {}, {}, {}, history)
+
+    tuning = Finetuning(patience=2, phases=(SMALL, Phase(sources=("small",), epochs=10)))
+    assert not is_finished(tuning, state())
+    assert not is_finished(tuning, state(3, 2, 2.5))
+    assert is_finished(tuning, state(3, 2, 2.5, 2.1))
+    assert is_finished(tuning, state(*range(10, 0, -1)))
+
+
+def test_only_the_last_phase_chooses(whole: Path) -> None:
+    state = checkpoint.read(whole)
+    assert state is not None
+    assert state.history[0]["phase"] == 0
+    losses = [entry["ema_validation_loss"] for entry in state.history[1:]]
+    if losses[-1] == min(losses):
+        weights = [name for name in state.best if name.endswith("weight")]
+        assert all(torch.equal(state.best[name], state.average[name]) for name in weights)
+
+
+def test_frozen_stages_do_not_learn_and_can_learn_again() -> None:
+    network = build(NETWORK, class_count=7)
+    frozen = freeze(network, 3)
+    assert frozen == [network.conv_stem, network.bn1, network.blocks[0], network.blocks[1]]
+    assert not any(value.requires_grad for module in frozen for value in module.parameters())
+    assert all(value.requires_grad for value in network.blocks[2].parameters())
+    assert freeze(network, 0) == []
+    assert all(value.requires_grad for value in network.parameters())
+    with pytest.raises(ConfigError, match="frozen_stages is 9; the network has 8"):
+        freeze(network, 9)
+
+
+def test_rare_classes_weigh_more_and_the_mean_over_the_faces_is_one() -> None:
+    labels = np.array([0] * 16 + [1] * 4)
+    weights = class_weights(labels, 3, 0.5)
+    assert weights[1] == pytest.approx(2 * weights[0])
+    assert weights[labels].mean() == pytest.approx(1)
+    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 1]
+
+
+def test_mixup_keeps_the_larger_part_and_the_targets_follow() -> None:
+    torch.manual_seed(0)
+    images = torch.eye(6).view(6, 1, 1, 6).expand(6, 3, 6, 6)
+    targets = torch.eye(6)
+    mixed, shares = augmentation.mix(images, targets, 0.5)
+    assert torch.allclose(mixed[:, 0, 0], shares)  # the pictures are their own targets here
+    assert torch.allclose(shares.sum(1), torch.ones(6))
+    assert shares.argmax(1).tolist() == list(range(6))
+    assert not torch.equal(shares, targets)
+    assert augmentation.mix(images, targets, 0)[0] is images
+
+
+def test_augmentation_can_resize(faces: Faces) -> None:
+    images = augmentation.normalise(torch.from_numpy(faces.images))
+    assert augmentation.augment(images, Augmentation(), 24).shape == (28, 3, 24, 24)
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from models.bundle import load_bundle
 
 ROOT = Path(__file__).parents[2]
+EXTRA = ("torch", "torchvision", "timm", "sklearn", "imblearn", "lightgbm", "matplotlib")
 
 
 def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command in a Python in which the packages of the extra cannot be imported."""
     code = (
         "import sys\n"
-        "for name in ('torch', 'torchvision', 'timm', 'sklearn', 'imblearn'):\n"
+        f"for name in {EXTRA!r}:\n"
         "    sys.modules[name] = None\n"
         "from training.cli import app\n"
         "app(sys.argv[1:])\n"
@@ -28,9 +29,8 @@ def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_without_the_train_extra_the_message_says_what_to_install(
     tiny_tar: Path, tiny_config: Path, tmp_path: Path
 ) -> None:
-    done = without_torch(
-        *("finetune", "--data", tiny_tar, "--config", tiny_config, "--run", tmp_path / "run")
-    )
+    where = ("--data", tiny_tar.parent, "--config", tiny_config, "--run", tmp_path / "run")
+    done = without_torch("finetune", *where)
     assert done.returncode == 2
     assert 'pip install "sentistream[train]"' in done.stderr
     assert "Traceback" not in done.stderr

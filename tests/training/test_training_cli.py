@@ -1,14 +1,13 @@
-"""The stages from a tar file to a bundle, through the command line."""
+"""The stages from data sets to a bundle, through the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from models.bundle import load_bundle
-from models.head import calibrate
 from training.cli import app
 
 torch = pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
@@ -20,14 +19,14 @@ def invoke(*arguments: object) -> Result:
 
 @pytest.fixture
 def options(tiny_tar: Path, tiny_config: Path, tmp_path: Path) -> list[object]:
-    return ["--data", tiny_tar, "--config", tiny_config, "--run", tmp_path / "run"]
+    return ["--data", tiny_tar.parent, "--config", tiny_config, "--run", tmp_path / "run"]
 
 
 def test_one_command_makes_a_bundle_that_loads_and_can_be_measured(
     options: list[object], tiny_tar: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "face" / "0.0.1"
-    made = invoke("face", *options, "--out", out)
+    out, run = tmp_path / "face" / "0.0.1", tmp_path / "run"
+    made = invoke("run", *options, "--out", out, "--activate")
     assert made.exit_code == 0, made.output
     bundle = load_bundle(tmp_path / "face")  # through ACTIVE
     assert bundle.folder == out
@@ -36,6 +35,13 @@ def test_one_command_makes_a_bundle_that_loads_and_can_be_measured(
     card = (out / "MODEL_CARD.md").read_text()
     assert "non-commercial" in card
     assert "Art. 5(1)(f)" in card
+    assert '"max_rounds": 5' in card
+    assert {path.name for path in run.iterdir()} >= {
+        *("settings.toml", "config.json", "data.json", "checkpoint.pt", "curves.csv", "curves.png"),
+        *("encoder.onnx", "export.json", "validation.json", "head.ubj"),
+        *("test.json", "test_predictions.npz", "report.html", "report.md"),
+    }
+    assert not list(run.rglob("*.part*"))
 
     measured = invoke("evaluate", "--bundle", tmp_path / "face", "--data", tiny_tar, "--json")
     assert measured.exit_code == 0, measured.output
@@ -44,42 +50,79 @@ def test_one_command_makes_a_bundle_that_loads_and_can_be_measured(
     assert found["n"] == 21
     assert sum(map(sum, found["confusion"])) == 21
 
-    again = invoke("face", *options, "--out", out)
+    again = invoke("run", *options, "--out", out)
     assert again.exit_code == 2
     assert "a version never changes" in again.output
 
-    before = (tmp_path / "run" / "encoder.onnx").stat().st_mtime_ns
-    second = invoke("face", *options, "--out", tmp_path / "face" / "0.0.2")
+    before = (run / "encoder.onnx").stat().st_mtime_ns
+    second = invoke("run", *options, "--out", tmp_path / "face" / "0.0.2")
     assert second.exit_code == 0, second.output
-    assert (tmp_path / "run" / "encoder.onnx").stat().st_mtime_ns == before
-    assert load_bundle(tmp_path / "face").manifest.version == "0.0.2"
+    assert (run / "encoder.onnx").stat().st_mtime_ns == before
+    assert load_bundle(tmp_path / "face").manifest.version == "0.0.1"  # not asked to activate
+
+    compared = invoke("compare", run, run, "--out", tmp_path / "both.html")
+    assert compared.exit_code == 0, compared.output
+    assert (tmp_path / "both.html").is_file()
 
 
 def test_a_stage_names_the_one_that_it_needs(options: list[object], tmp_path: Path) -> None:
-    for command, needed in (("export", "finetune"), ("head", "export")):
+    for command, needed in (("export", "finetune"), ("heads", "export"), ("bundle", "heads")):
         result = invoke(command, *options)
         assert result.exit_code == 2
         assert f"python -m training {needed}" in result.output
-    result = invoke("bundle", *options, "--out", tmp_path / "face" / "1")
-    assert result.exit_code == 2
-    assert "python -m training head" in result.output
+    assert not (tmp_path / "run" / "face").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("batch_size = 8", "batch_size = 4"), "finetuning.batch_size: 8 there, 4 now"),
+        (("seed = 20", "seed = 21"), "data.seed: 20 there, 21 now"),
+    ],
+)
 def test_a_changed_setting_is_refused(
-    options: list[object], tiny_config: Path, tmp_path: Path
+    options: list[object], tiny_config: Path, change: tuple[str, str], said: str
 ) -> None:
-    invoke("head", *options)  # fails for want of an encoder, but starts the run
-    tiny_config.write_text(tiny_config.read_text().replace("batch_size = 8", "batch_size = 4"))
+    tiny_config.write_text(tiny_config.read_text().replace("[data]", "[data]\nseed = 20"))
+    assert invoke("finetune", *options).exit_code == 0
+    tiny_config.write_text(tiny_config.read_text().replace(*change))
     result = invoke("finetune", *options)
     assert result.exit_code == 2
-    assert "finetuning.batch_size: 8 there, 4 now" in result.output
+    assert said in result.output
 
 
-def test_the_fitted_temperature_undoes_an_overconfident_head() -> None:
-    from training.heads import fit_temperature
+def test_a_folder_that_is_no_version_is_refused_before_anything_starts(
+    options: list[object], tmp_path: Path
+) -> None:
+    result = invoke("run", *options, "--out", tmp_path / "my bundle")
+    assert result.exit_code == 2
+    assert "'my bundle' is no version" in result.output
+    assert not (tmp_path / "run").exists()
 
-    rng = np.random.default_rng(3)
-    honest = rng.dirichlet(np.ones(7) * 0.5, 20_000)
-    labels = (honest.cumsum(1) > rng.random((20_000, 1))).argmax(1)
-    overconfident = calibrate(honest, 0.5)
-    assert fit_temperature(overconfident, labels) == pytest.approx(2, rel=0.05)
+
+def test_a_full_disk_leaves_no_half_bundle(
+    options: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def full(source: Path, target: Path) -> None:
+        if target.name != "head.ubj":
+            copy(source, target)
+            return
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    for stage in ("finetune", "export", "heads"):
+        assert invoke(stage, *options).exit_code == 0
+    monkeypatch.setattr("training.packaging.shutil.copyfile", full)
+    result = invoke("bundle", *options, "--out", tmp_path / "face" / "1")
+    assert result.exit_code == 2
+    assert "No space left on device" in result.output
+    assert list((tmp_path / "face").iterdir()) == []
+
+
+def test_a_data_set_that_nothing_knows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"what is this")
+    result = invoke("evaluate", "--bundle", "models/face", "--data", tmp_path / "x.bin")
+    assert result.exit_code == 2
+    assert "x.bin" in result.output

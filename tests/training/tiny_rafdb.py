@@ -17,7 +17,9 @@ def jpeg(label: int, seed: int) -> bytes:
     return file.getvalue()
 
 
-def write_tar(path: Path, counts: dict[str, int], *, leave_out: str | None = None) -> None:
+def write_tar(
+    path: Path, counts: dict[str, int], *, leave_out: str | None = None, seed: int = 0
+) -> None:
     """Write splits with so many pictures of each class; one picture may be missing."""
     with tarfile.open(path, "w") as archive:
 
@@ -26,12 +28,12 @@ def write_tar(path: Path, counts: dict[str, int], *, leave_out: str | None = Non
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
 
-        for split, count in counts.items():
+        for place, (split, count) in enumerate(counts.items()):
             lines = ["image,label"]
             for index in range(count * 7):
                 label = index % 7
                 name = f"{split}_{index:05}_aligned.jpg"
                 lines.append(f"{name},{label + 1}")
                 if name != leave_out:
-                    add(f"{split}/{label + 1}/{name}", jpeg(label, index))
+                    add(f"{split}/{label + 1}/{name}", jpeg(label, seed + 10_000 * place + index))
             add(f"{split}_labels.csv", "\n".join(lines).encode())

@@ -1,0 +1,1 @@
+"""Data sets of labelled faces, behind one interface: see `training.datasets.sources`."""

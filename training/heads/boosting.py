@@ -1,0 +1,77 @@
+"""Gradient-boosted trees with early stopping, as they ship."""
+
+from typing import Any
+
+import xgboost
+
+from models.observation import EXPRESSIONS
+from training.config import Head
+from training.progress import Progress
+
+__all__ = ["boost", "booster_params"]
+
+
+def booster_params(settings: Head) -> dict[str, Any]:
+    """Return XGBoost's parameters under its own names, for the search and for the final fit."""
+    return {
+        "max_depth": settings.depth,
+        "learning_rate": settings.learning_rate,
+        "subsample": settings.row_share,
+        "colsample_bytree": settings.feature_share,
+        "min_child_weight": settings.min_child_weight,
+        "reg_lambda": settings.l2,
+    }
+
+
+def boost(
+    params: dict[str, Any],
+    settings: Head,
+    seed: int,
+    train: xgboost.DMatrix,
+    validation: xgboost.DMatrix,
+    progress: Progress,
+) -> xgboost.Booster:
+    """Return the rounds up to the one with the lowest loss on the validation rows.
+
+    Args:
+        params: as `booster_params` names them.
+        settings: the most rounds, and the patience.
+        seed: of the rows and features that a tree sees.
+        train: features, labels and weights.
+        validation: features and labels.
+        progress: where rounds are counted.
+    """
+    progress.start("trees", total=settings.max_rounds)
+    try:
+        booster = xgboost.train(
+            {
+                **params,
+                "objective": "multi:softprob",
+                "num_class": len(EXPRESSIONS),
+                "eval_metric": "mlogloss",
+                "tree_method": "hist",
+                "seed": seed,
+            },
+            train,
+            num_boost_round=settings.max_rounds,
+            evals=[(validation, "validation")],
+            early_stopping_rounds=settings.patience,
+            callbacks=[_Rounds(progress)],
+            verbose_eval=False,
+        )
+    finally:
+        progress.finish()
+    return booster[: int(booster.best_iteration) + 1]
+
+
+class _Rounds(xgboost.callback.TrainingCallback):
+    """Moves the progress bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def after_iteration(self, model: object, epoch: int, evals_log: object) -> bool:
+        """Count a round; returning False goes on."""
+        self._progress.advance()
+        return False

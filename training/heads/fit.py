@@ -1,0 +1,135 @@
+"""Fits the XGBoost head that ships, and its temperature."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from models.bundle import CALIBRATION, HEAD, Calibration
+from models.head import calibrate
+from models.observation import EXPRESSIONS
+from training.config import Head
+from training.errors import RunError
+from training.heads.boosting import boost, booster_params
+from training.heads.checks import check_features
+from training.heads.leaderboard import Row
+from training.heads.resampling import AdaptiveAdasyn, class_weights
+from training.heads.temperature import fit_temperature
+from training.metrics import expected_calibration_error, report
+from training.progress import Progress
+
+__all__ = ["fit_head"]
+
+DIGITS = 4
+
+
+def fit_head(
+    settings: Head,
+    seed: int,
+    train_features: NDArray[np.float32],
+    train_labels: NDArray[np.int64],
+    validation_features: NDArray[np.float32],
+    validation_labels: NDArray[np.int64],
+    folder: Path,
+    *,
+    progress: Progress,
+    params: Row | None = None,
+) -> dict[str, Any]:
+    """Write `head.ubj` and `calibration.json` into a folder, renamed when both are whole.
+
+    The number of rounds is the one with the lowest loss on the validation features, which choose
+    the temperature as well; they take no part in anything else. The head that is saved holds only
+    the rounds that are used.
+
+    Args:
+        settings: of the heads.
+        seed: of the trees and of the resampling.
+        train_features: float32 [n, k]; several views of a face may each have a row.
+        train_labels: int64 [n], the places of the classes in `EXPRESSIONS`.
+        validation_features: float32 [m, k].
+        validation_labels: int64 [m].
+        folder: where the files go; it exists.
+        progress: where steps are reported.
+        params: the best XGBoost row of a search, whose parameters and resampling take the place
+            of those in the settings.
+
+    Returns:
+        The metrics on the validation features after calibration, with `rounds`, `temperature`,
+        `ece_before` and the `params` of the fit.
+
+    Raises:
+        DataError: a feature is not finite, or a class is absent.
+        RunError: a file cannot be written.
+    """
+    check_features("training", train_features, train_labels)
+    check_features("validation", validation_features, validation_labels)
+    used = _params(settings, params)
+    if used["resampling"] == "adasyn":
+        sampler = AdaptiveAdasyn(neighbours=used["neighbours"], share=used["share"], seed=seed)
+        train_features, train_labels = sampler.fit_resample(train_features, train_labels)
+        for note in sampler.notes_:
+            progress.say(note)
+    booster = boost(
+        {name: used[name] for name in booster_params(settings)},
+        settings,
+        seed,
+        xgboost.DMatrix(
+            train_features,
+            train_labels,
+            weight=class_weights(train_labels, used.get("weight_power", 0.0)),
+        ),
+        xgboost.DMatrix(validation_features, validation_labels),
+        progress,
+    )
+    raw = booster.inplace_predict(validation_features)
+    temperature = fit_temperature(raw, validation_labels)
+    calibration = Calibration(temperature=temperature)
+    _write(
+        {
+            folder / HEAD: bytes(booster.save_raw("ubj")),
+            folder / CALIBRATION: f"{calibration.model_dump_json(indent=2)}\n".encode(),
+        }
+    )
+    return {
+        "rounds": booster.num_boosted_rounds(),
+        "temperature": temperature,
+        "ece_before": round(expected_calibration_error(validation_labels, raw), DIGITS),
+        "params": used,
+        **report(validation_labels, calibrate(raw, temperature), EXPRESSIONS),
+    }
+
+
+def _params(settings: Head, row: Row | None) -> dict[str, Any]:
+    """Return the parameters of the settings or of the row, as a row names them."""
+    if row is not None:
+        return {"resampling": row.resampling, **booster_params(settings), **row.params}
+    extra: dict[str, dict[str, Any]] = {
+        "none": {},
+        "weights": {"weight_power": settings.weight_power},
+        "adasyn": {"neighbours": settings.adasyn_neighbours, "share": settings.adasyn_share},
+    }
+    return {
+        "resampling": settings.resampling,
+        **extra[settings.resampling],
+        **booster_params(settings),
+    }
+
+
+def _write(contents: dict[Path, bytes]) -> None:
+    """Write files aside and rename them when all are whole.
+
+    XGBoost's own `save_model` would write the same bytes, but does not say when a disk is full.
+    """
+    parts = {path: path.with_name(f"{path.name}.part") for path in contents}
+    try:
+        for path, content in contents.items():
+            parts[path].write_bytes(content)
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write the head: {error}") from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

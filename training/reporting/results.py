@@ -1,0 +1,280 @@
+"""The files that the stages leave in the folder of a run, read and checked."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError, model_validator
+
+from training.config import CONFIG_FILE
+from training.errors import RunError
+from training.reporting.curves import CURVES, Curves, read_curves
+
+__all__ = ["STAGES", "Export", "Leaderboard", "Metrics", "Predictions", "Results", "read"]
+
+DATA, LEADERBOARD, VALIDATION = "data.json", "leaderboard.json", "validation.json"
+EXPORT, TEST, PREDICTIONS = "export.json", "test.json", "test_predictions.npz"
+# The stage of `python -m training` that writes each file.
+STAGES: Final = {
+    CONFIG_FILE: "finetune",
+    DATA: "finetune",
+    CURVES: "finetune",
+    EXPORT: "export",
+    LEADERBOARD: "heads",
+    VALIDATION: "heads",
+    TEST: "bundle",
+    PREDICTIONS: "bundle",
+}
+
+Content = TypeVar("Content")
+
+
+class SourceAccount(BaseModel):
+    """What was found in one data set."""
+
+    name: str
+    format: str
+    title: str = ""
+    terms: str = ""
+    split_rows: dict[str, int]
+    learnt_from: int | None = None
+    classes: dict[str, tuple[int, str | None]] = {}  # own name: count, our name
+    broken: dict[str, str] = {}  # file: what is wrong with it
+    left_out: int = 0
+    duplicates_removed: int = 0
+    sha256: str = ""
+
+
+class DataAccount(BaseModel):
+    """All data sets, the target first, and the target's faces of each class by split."""
+
+    sources: list[SourceAccount]
+    classes: dict[str, dict[str, int]] = {}
+
+
+class Metrics(BaseModel):
+    """The values of training.metrics.report."""
+
+    n: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    ece: float
+    recall: dict[str, float]
+    confusion: list[list[int]]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the rows and columns of the confusion matrix."""
+        return tuple(self.recall)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """The confusion matrix, int64 [true, called]."""
+        return np.array(self.confusion, dtype=np.int64)
+
+    @model_validator(mode="after")
+    def _counts_belong_together(self) -> "Metrics":
+        size = len(self.recall)
+        if [len(row) for row in self.confusion] != [size] * size:
+            raise ValueError(f"the confusion matrix is not {size} x {size}, as the recalls are")
+        if min(map(min, self.confusion)) < 0 or sum(map(sum, self.confusion)) != self.n:
+            raise ValueError(f"the confusion matrix does not count {self.n} faces")
+        return self
+
+
+class HeadMetrics(Metrics):
+    """The head on the validation faces, and what was chosen by them."""
+
+    ece_before: float | None = None
+    rounds: int | None = None
+    temperature: float | None = None
+    params: dict[str, JsonValue] = {}
+
+
+class Validation(BaseModel):
+    """A fitted head."""
+
+    settings: dict[str, JsonValue] = {}
+    metrics: HeadMetrics
+
+
+class Spread(BaseModel):
+    """A measure over the folds."""
+
+    mean: float
+    sd: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ± {self.sd:.4f}"
+
+
+class Unseen(BaseModel):
+    """A head on the validation faces, which the encoder has not seen."""
+
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+
+
+class Candidate(BaseModel):
+    """One head in the cross-validation."""
+
+    head: str
+    resampling: str | None = None
+    params: dict[str, JsonValue] = {}
+    balanced_accuracy: Spread
+    macro_f1: Spread
+    accuracy: Spread
+    fit_s: float
+    predict_us: float
+    unseen: Unseen | None = None
+
+
+class Leaderboard(BaseModel):
+    """Heads that were compared by cross-validation on training features, best first."""
+
+    folds: int
+    rows_used: int
+    features: int
+    components: int | None = None
+    seconds: float
+    tried: int
+    warnings: list[str] = []
+    verdict: str
+    rows: list[Candidate]
+
+
+class Variant(BaseModel):
+    """One precision of the exported encoder; `time_ratio` is against fp32 in the same run."""
+
+    name: str
+    bytes: int
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    time_ratio: float | None = None
+    shipped: bool
+    note: str = ""
+
+
+class Export(BaseModel):
+    """The exported encoder; `parity` is its largest distance from the network's output."""
+
+    parity: float
+    compared: int
+    features: int
+    bytes: int
+    variants: list[Variant] = []
+
+
+class Predictions(NamedTuple):
+    """What the bundle said of each face of the test split; n > 0."""
+
+    labels: NDArray[np.int64]  # [n]
+    probabilities: NDArray[np.float64]  # [n, classes], calibrated
+    uncalibrated: NDArray[np.float64]  # [n, classes]
+    names: NDArray[np.str_]  # [n]
+    widths: NDArray[np.int64]  # [n], pixels of the original picture
+    brightness: NDArray[np.float32]  # [n], mean luma, 0 to 255
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each face was called rightly, bool [n]."""
+        found: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
+        return found
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is in the folder of a run; what no stage has written yet is None."""
+
+    name: str
+    settings: dict[str, JsonValue]
+    data: DataAccount | None
+    curves: Curves | None
+    leaderboard: Leaderboard | None
+    validation: Validation | None
+    export: Export | None
+    test: Metrics | None
+    predictions: Predictions | None
+
+
+def read(run: Path) -> Results:
+    """Read the folder of a run.
+
+    Raises:
+        RunError: the folder has no settings, or one of its files is not as it has to be; the
+            message names the file.
+    """
+    settings = _json(run / CONFIG_FILE, dict[str, JsonValue])
+    if settings is None:
+        raise RunError(
+            f"{run}: there is no {CONFIG_FILE}, so it is no run; "
+            f"`python -m training {STAGES[CONFIG_FILE]} --run {run}` starts one"
+        )
+    curves = run / CURVES
+    return Results(
+        name=run.resolve().name,
+        settings=settings,
+        data=_json(run / DATA, DataAccount),
+        curves=read_curves(curves) if curves.exists() else None,
+        leaderboard=_json(run / LEADERBOARD, Leaderboard),
+        validation=_json(run / VALIDATION, Validation),
+        export=_json(run / EXPORT, Export),
+        test=_json(run / TEST, Metrics),
+        predictions=_predictions(run / PREDICTIONS),
+    )
+
+
+def _json(path: Path, kind: type[Content]) -> Content | None:
+    """Return the checked content of a file, or nothing where there is no file."""
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:3]
+        )
+        raise RunError(f"{path} is not as expected ({wrong}); {_remake(path)}") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}); {_remake(path)}") from error
+
+
+def _predictions(path: Path) -> Predictions | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Predictions(*(file[name] for name in Predictions._fields))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} cannot be read ({error}); {_remake(path)}") from error
+    if problem := _problem(found):
+        raise RunError(f"{path} is not as expected ({problem}); {_remake(path)}")
+    return found
+
+
+def _problem(found: Predictions) -> str:
+    """Return what is wrong with the arrays, or nothing."""
+    n = len(found.labels) if found.labels.ndim else 0
+    if not n:
+        return "there are no labels"
+    classes = found.probabilities.shape[-1]
+    flat: dict[str, NDArray[Any]] = found._asdict()
+    for name, array in flat.items():
+        wanted = (n, classes) if name in ("probabilities", "uncalibrated") else (n,)
+        if array.shape != wanted:
+            return f"{name} has the shape {array.shape}, not {wanted}"
+        if name != "names" and not np.isfinite(array).all():
+            return f"{name} is not finite"
+    if found.labels.min() < 0 or found.labels.max() >= classes:
+        return f"labels are not all from 0 to {classes - 1}"
+    return ""
+
+
+def _remake(path: Path) -> str:
+    return f"`python -m training {STAGES[path.name]}` writes it anew once it is removed"

@@ -44,7 +44,7 @@ error {v_before:.4f} before and {v_ece:.4f} after calibration, which was fitted 
 Rows are the true expression, columns the predicted one:
 
 {confusion}
-{also}
+{also}{photographs}{cost}
 ## Limits
 
 - It reads an **expressed** emotion, the look of a face in one moment, not what a person feels.
@@ -105,6 +105,8 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
         v_ece=validation["ece"],
         confusion=_confusion(test["confusion"], test["recall"]),
         also=_also(metrics.get("also", {})),
+        photographs=_photographs(metrics.get("photographs")),
+        cost=_cost(metrics.get("cost")),
         weakest=weakest,
         recall=test["recall"][weakest],
         settings=json.dumps(config.model_dump(mode="json"), indent=2),
@@ -132,6 +134,50 @@ def _also(others: Mapping[str, Mapping[str, Any]]) -> str:
     head = "| data | faces | accuracy | balanced accuracy | macro F1 | calibration error |"
     lines = ["", "## Measured on other data", "", head, "|---|---|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
+
+
+def _photographs(found: Mapping[str, Any] | None) -> str:
+    """Return a section on whole photographs, or nothing."""
+    if not found:
+        return ""
+    all_photos, report = found["detection"], found["report"]
+    widths = "; ".join(
+        f"{width} px {part['recall']:.3f} of {part['n']}"
+        for width, part in all_photos["recall_by_width"].items()
+        if part["n"]
+    )
+    agreement = report["noisy_label_agreement"]
+    lines = [
+        "",
+        "## Measured on whole photographs",
+        "",
+        "`python -m training evaluate --bundle models/face --data PHOTOGRAPHS --json`: of "
+        f"{all_photos['n_faces']} labelled faces in {all_photos['n_photos']} photographs, "
+        f"{all_photos['recall']:.3f} are found (overlap of at least {all_photos['least_iou']}). By "
+        f"width of the face: {widths}.",
+    ]
+    if agreement["n"]:
+        lines += [
+            "",
+            f"Their labels are too noisy for a score. They agree with {agreement['n']} faces of "
+            f"one half in {agreement['aligned']['accuracy']:.3f} of the cases when these are "
+            f"aligned by landmarks, and in {agreement['box']['accuracy']:.3f} when the plain box "
+            "is cut out.",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _cost(found: Mapping[str, Any] | None) -> str:
+    """Return a section on the time of a face, or nothing."""
+    if not found:
+        return ""
+    return (
+        "\n## Cost\n\n"
+        "`python -m training.cost --bundle models/face`: one face through encoder and head takes "
+        f"{found['ratio']:.2f} of the time of EfficientNet-B0 at 224x224 on one thread, both in "
+        f"ONNX Runtime and measured in turns ({found['ratio_of_medians_8']:.2f} for eight "
+        "together).\n"
+    )
 
 
 def _confusion(rows: list[list[int]], recall: Mapping[str, float]) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.bundle import CALIBRATION, ENCODER, HEAD, VERSION, load_bundle
 from training import config as configuration
 from training.config import Config
-from training.errors import RunError
+from training.errors import DataError, RunError
 from training.features import cached_features
 from training.preparation import Prepared, prepare, read_split, write_account
 from training.progress import Progress
@@ -185,9 +185,14 @@ class Run:
             source.name: evaluate(folder, self._root / source.path, kind=source.format)
             for source in others
         }
+        measured: dict[str, Any] = {"test": test, "also": also}
+        if self.config.export.cost:
+            from training.cost import cost_ratio
+
+            measured["cost"] = cost_ratio(folder)
         if photographs := self.config.data.photographs:
-            also["photographs"] = evaluate(folder, self._root / photographs, kind="frames")
-        return {"test": test, "also": also}
+            measured["photographs"] = evaluate(folder, self._root / photographs, kind="frames")
+        return measured
 
     def report(self) -> None:
         """Write the report of what there is so far."""
@@ -205,6 +210,11 @@ class Run:
         from training.export import is_exported
 
         check_out(out)  # now, and not after an hour of training
+        if not any(self.data.account["classes"]["test"].values()):
+            raise DataError(
+                f"data.sources: {self.config.data.sources[0].name!r}, the first one, has no test "
+                "split, by which the bundle is judged"
+            )
         self.finetune()
         if not is_exported(self.config, self.folder):
             self.export()

@@ -194,3 +194,29 @@ def test_class_weights_go_from_none_to_equal_totals() -> None:
     even = class_weights(labels, 1.0)
     assert even[:3].sum() == pytest.approx(even[3])
     assert class_weights(labels, 0.5).mean() == pytest.approx(1)
+
+
+def test_unseen_faces_choose_among_the_shipped_heads_and_take_no_part_in_the_folds() -> None:
+    learnt, unseen = rows((18, 9, 12, 40, 24, 12, 30)), rows((4, 4, 4, 4, 4, 4, 4))
+    found = search(*learnt, SETTINGS, 1, Progress(), unseen=unseen, threads=1)
+    alone = search(*learnt, SETTINGS, 1, Progress(), threads=1)
+    for one, other in zip(found.rows, alone.rows, strict=True):
+        assert one.balanced_accuracy == other.balanced_accuracy
+        assert one.unseen is not None
+        assert other.unseen is None
+    shipped = [r for r in found.rows if r.head == "xgboost"]
+    scores = [r.unseen.score for r in shipped if r.unseen]
+    assert found.best().unseen is not None
+    assert found.best().unseen.score == max(scores)
+    assert "which the encoder has not seen" in found.verdict
+    assert "has not seen" not in alone.verdict
+
+
+def test_no_more_components_are_asked_for_than_a_fold_has_rows() -> None:
+    wide = Head(folds=3, components=500, search_rounds=3, patience=2, trees=3, adasyn_neighbours=3)
+    features, labels = rows((9, 9, 9, 9, 9, 9, 9))
+    many = np.random.default_rng(1).normal(0, 1, (63, 600)).astype(np.float32)
+    many[:, :8] = features
+    found = search(many, labels, wide, 1, Progress(), threads=1)
+    assert found.components is not None
+    assert found.components < 42

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tiny_rafdb import write_tar
 from typer.testing import CliRunner, Result
 
 from models.bundle import load_bundle
@@ -98,6 +99,16 @@ def test_a_folder_that_is_no_version_is_refused_before_anything_starts(
     assert result.exit_code == 2
     assert "'my bundle' is no version" in result.output
     assert not (tmp_path / "run").exists()
+
+
+def test_data_without_a_test_split_is_refused_before_anything_is_learnt(
+    options: list[object], tiny_tar: Path, tmp_path: Path
+) -> None:
+    write_tar(tiny_tar, {"train": 3, "test": 0})
+    result = invoke("run", *options)
+    assert result.exit_code == 2
+    assert "'tiny', the first one, has no test split" in result.output
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_a_full_disk_leaves_no_half_bundle(

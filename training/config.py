@@ -4,11 +4,10 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.observation import EXPRESSIONS
 from training.errors import ConfigError
 
 __all__ = ["Config", "Source", "keep_with_run", "load"]
@@ -21,6 +20,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Class = Literal["", "surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
+
+
 class Source(_Section):
     """One data set: how it is kept, where, and what its class names mean here."""
 
@@ -28,7 +30,7 @@ class Source(_Section):
     format: Literal["rafdb", "ferplus", "folder", "csv", "feedback", "drawn"]
     path: str = ""  # relative to the data folder
     # From its class names to one of EXPRESSIONS, or to "" for a class that is left out.
-    classes: dict[str, Literal["", *EXPRESSIONS]] = {}
+    classes: dict[str, Class] = {}
 
 
 class Data(_Section):
@@ -111,6 +113,10 @@ class Head(_Section):
     # So many changed copies of each training face join the fit of the head that ships.
     views: int = Field(default=0, ge=0, le=10)
 
+    # Share of the encoder's own classifier in what the shipped trees learn from; the rest is the
+    # label. Taught trees are better calibrated. Needs export.logits.
+    taught: float = Field(default=0.0, ge=0, le=1)
+
     # XGBoost. The search starts from these, and overrides what it tries.
     resampling: Literal["none", "weights", "adasyn"] = "none"
     weight_power: float = Field(default=0.5, ge=0, le=1)  # weight of a class: count ** -this
@@ -128,6 +134,7 @@ class Export(_Section):
     """What the encoder gives, and the number format in which the bundle gets it."""
 
     logits: bool = False  # the classifier's logits follow the features
+    mirrored: bool = False  # the mean over a face and its mirror image: better, twice the time
     # "auto" takes the fastest one that keeps the accuracy; fp32 is the same on every CPU.
     precision: Literal["auto", "fp32", "fp16", "int8"] = "fp32"
     cost: bool = False  # the model card compares the time of a face with EfficientNet-B0's
@@ -142,6 +149,12 @@ class Config(_Section):
     finetuning: Finetuning = Finetuning()
     head: Head = Head()
     export: Export = Export()
+
+    @model_validator(mode="after")
+    def _teacher(self) -> Self:
+        if self.head.taught and not self.export.logits:
+            raise ValueError("head.taught needs export.logits = true, where the teacher speaks")
+        return self
 
 
 def load(path: Path) -> Config:

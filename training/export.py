@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from models.bundle import ENCODER, Preprocessing
@@ -49,7 +49,8 @@ def export(config: Config, run: Path, faces: Faces) -> Path:
 
     Input `images`: float32 [n, 3, side, side], normalised RGB. Output `features`: float32
     [n, features], pooled; with `export.logits` the classifier's 7 logits follow them, [n,
-    features + 7]. Batch norm is folded into the convolutions, and the padding is that of the
+    features + 7]; with `export.mirrored` they are the mean of those of the picture and of its
+    mirror image. Batch norm is folded into the convolutions, and the padding is that of the
     network's own input size. The encoder appears only after it has passed the comparison; an
     older one and its variants are removed first, so that a failure leaves none.
 
@@ -60,14 +61,14 @@ def export(config: Config, run: Path, faces: Faces) -> Path:
 
     Returns:
         The path of the encoder. `export.json` beside it holds `parity` (the largest difference),
-        `compared` faces, `features` of the output, `bytes` of the file, and `logits`.
+        `compared` faces, `features` of the output, `bytes` of the file, `logits` and `mirrored`.
 
     Raises:
         RunError: fine-tuning has not finished, or has no usable weights.
         ExportError: the two encoders differ by more than `PARITY`, or the disk does not take it.
     """
-    side, logits = config.network.input_size, config.export.logits
-    network = _encoder(_best(config, run), logits=logits)
+    side, wanted = config.network.input_size, config.export
+    network = _encoder(_best(config, run), logits=wanted.logits, mirrored=wanted.mirrored)
     _clear(run)
     images = faces.images[:COMPARED]
     if not len(images):
@@ -83,7 +84,8 @@ def export(config: Config, run: Path, faces: Faces) -> Path:
             "compared": len(images),
             "features": expected.shape[1],
             "bytes": part.stat().st_size,
-            "logits": logits,
+            "logits": wanted.logits,
+            "mirrored": wanted.mirrored,
         }
         # Before the encoder, which is what says that the stage is done.
         save_report(run, found)
@@ -96,7 +98,8 @@ def is_exported(config: Config, run: Path) -> bool:
     """Whether the run has an encoder, with the outputs that the settings ask for."""
     try:
         found = json.loads((run / REPORT).read_text(encoding="utf-8"))
-        return (run / ENCODER).is_file() and bool(found["logits"] == config.export.logits)
+        wanted = (config.export.logits, config.export.mirrored)
+        return (run / ENCODER).is_file() and (found["logits"], found["mirrored"]) == wanted
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -180,6 +183,18 @@ class _WithLogits(nn.Module):
         return torch.cat([features, network.get_classifier()(features)], dim=1)
 
 
+class _Mirrored(nn.Module):
+    """The mean of what a network gives for a picture and for its mirror image."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        both: Tensor = self.network(torch.cat([images, images.flip(3)]))
+        return both.view(2, -1, both.shape[1]).mean(0)
+
+
 def _trace(network: nn.Module, example: Tensor, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own age
@@ -220,7 +235,8 @@ def _fix_padding(network: nn.Module, example: Tensor) -> None:
     for hook in hooks:
         hook.remove()
     for name, part in same.items():
-        part.__class__ = nn.Conv2d  # the same weights, without its own padding
+        # The same weights, without its own padding.
+        part.__class__ = nn.Conv2d  # type: ignore[assignment]
         network.set_submodule(name, nn.Sequential(nn.ZeroPad2d(paddings[name]), part))
 
 
@@ -251,11 +267,12 @@ def _best(config: Config, run: Path) -> nn.Module:
     return network.eval()
 
 
-def _encoder(network: nn.Module, *, logits: bool) -> nn.Module:
+def _encoder(network: nn.Module, *, logits: bool, mirrored: bool) -> nn.Module:
     if logits:
-        return _WithLogits(network).eval()
-    network.reset_classifier(0)  # type: ignore[operator]  # what remains ends with the pooling
-    return network.eval()
+        network = _WithLogits(network)
+    else:
+        network.reset_classifier(0)  # type: ignore[operator]  # what remains ends with the pooling
+    return (_Mirrored(network) if mirrored else network).eval()
 
 
 def _difference(

@@ -159,7 +159,7 @@ def _scores(name: str, network: nn.Module, faces: Faces, settings: Finetuning) -
     return {
         f"{name}_accuracy": float(hits.mean()),
         f"{name}_balanced_accuracy": float(
-            torch.stack([hits[labels == label].mean() for label in labels.unique()]).mean()
+            torch.stack([hits[labels == label].mean() for label in np.unique(faces.labels)]).mean()
         ),
         f"{name}_loss": float(functional.cross_entropy(logits, torch.from_numpy(faces.targets))),
     }

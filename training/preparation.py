@@ -89,7 +89,7 @@ def prepare(config: Config, root: Path) -> Prepared:
         )
     _check_classes(train[target], f"the training data of {target!r}")
     _check_classes(validation, f"the validation data of {target!r}")
-    account = {
+    account: dict[str, Any] = {
         "sources": [
             _account(source, splits[source.name], train[source.name], removed[source.name])
             for source in config.data.sources

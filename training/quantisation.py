@@ -100,10 +100,11 @@ def _prepared(encoder: Path, folder: Path) -> Path:
 
 
 def _sensitive(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the first convolution and of all nodes from the last one on."""
+    """Return the names of all nodes to the first convolution and from the last one on."""
     nodes = list(model.graph.node)
     convolutions = [at for at, node in enumerate(nodes) if node.op_type == "Conv"]
-    return [node.name for node in (nodes[convolutions[0]], *nodes[convolutions[-1] :])]
+    kept = (*nodes[: convolutions[0] + 1], *nodes[convolutions[-1] :])
+    return [node.name for node in kept]
 
 
 @contextlib.contextmanager

@@ -117,9 +117,10 @@ def test_pictures_of_odd_shapes_have_no_face(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 8, 13])
 def test_batches_of_any_size_are_encoded_alike(bundle: Bundle, count: int) -> None:
     encoder, head = Encoder.of(bundle), Head(bundle)
-    crops = np.random.default_rng(1).integers(0, 255, (count, 112, 112, 3), np.uint8)
+    side = bundle.manifest.input_size
+    crops = np.random.default_rng(1).integers(0, 255, (count, side, side, 3), np.uint8)
     features = encoder.encode(crops)
-    assert features.shape == (count, 1280)
+    assert features.shape == (count, bundle.manifest.feature_count)
     assert features.dtype == np.float32
     for row, crop in zip(features, crops, strict=True):
         np.testing.assert_allclose(row, encoder.encode(crop[None])[0], rtol=1e-3, atol=1e-3)

@@ -1,13 +1,19 @@
 """Settings of a run: typed, and kept with it."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from training.config import Config, Finetuning, Head, Network, keep_with_run, load
+from models.observation import EXPRESSIONS
+from training.config import Class, Config, Finetuning, Head, Network, keep_with_run, load
 from training.errors import ConfigError
 
 DATA = {"rafdb": "hash"}
+
+
+def test_classes_are_mapped_to_the_expressions_or_left_out() -> None:
+    assert get_args(Class) == ("", *EXPRESSIONS)
 
 
 @pytest.mark.parametrize("path", sorted(Path("training/configs").glob("*.toml")), ids=str)

@@ -24,6 +24,8 @@ NETWORK = Network(weights="none", input_size=32)
 CONFIG = Config(
     network=NETWORK, finetuning=Finetuning(phases=(Phase(sources=("tiny",), epochs=2),))
 )
+PLAIN = {"logits": False, "mirrored": False}
+MIRRORED = CONFIG.model_copy(update={"export": Export(mirrored=True)})
 WITH_LOGITS = CONFIG.model_copy(update={"export": Export(logits=True)})
 
 
@@ -69,7 +71,7 @@ def test_the_encoder_is_the_network_without_batch_norm_and_its_report_says_so(
     found = json.loads((run / "export.json").read_text())
     assert 0 <= found.pop("parity") <= exporting.PARITY
     size = path.stat().st_size
-    assert found == {"compared": 28, "features": 1280, "bytes": size, "logits": False}
+    assert found == {"compared": 28, "features": 1280, "bytes": size, **PLAIN}
     assert is_exported(CONFIG, run)
     assert not is_exported(WITH_LOGITS, run)
 
@@ -95,6 +97,21 @@ def test_the_logits_follow_the_features(
         logits = network(normalise(torch.from_numpy(faces.images))).numpy()
     np.testing.assert_allclose(both[:, 1280:], logits, atol=exporting.PARITY)
     assert is_exported(WITH_LOGITS, run)
+
+
+def test_a_mirrored_encoder_gives_a_face_and_its_mirror_image_the_same_features(
+    run: Path, faces: Faces
+) -> None:
+    plain = open_encoder(export(CONFIG, run, faces), 32)
+    image, mirror = faces.images, np.ascontiguousarray(faces.images[:, :, ::-1])
+    expected = (plain.encode(image) + plain.encode(mirror)) / 2
+    encoder = open_encoder(export(MIRRORED, run, faces), 32)
+    assert is_exported(MIRRORED, run)
+    assert not is_exported(CONFIG, run)
+    np.testing.assert_allclose(encoder.encode(image), expected, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(mirror), encoder.encode(image), atol=1e-6)
+    alone = [encoder.encode(image[i : i + 1]) for i in range(8)]
+    assert np.array_equal(np.concatenate(alone), encoder.encode(image[:8]))
 
 
 def test_an_encoder_that_differs_is_refused_and_leaves_no_file(

@@ -160,3 +160,27 @@ def test_a_temperature_stays_within_its_range() -> None:
     sure[:, 0] = 1
     wrong = np.ones(20, np.int64)
     assert fit_temperature(sure, wrong) == pytest.approx(4, rel=0.01)
+
+
+def test_taught_trees_learn_what_the_logits_say(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    labels = np.arange(140) % 7
+    other = (labels + 1) % 7  # what the teacher says instead of the label
+    noise = rng.normal(0, 1, (140, 3))
+    features = np.concatenate([noise, 6 * np.eye(7)[other]], axis=1).astype(np.float32)
+
+    def called(share: float) -> NDArray[np.int64]:
+        fit_head(
+            *(Head(search=False, taught=share, max_rounds=20, row_share=1, feature_share=1), 1),
+            *(features, labels, features, other if share else labels, tmp_path),
+            progress=Progress(),
+        )
+        booster = xgboost.Booster(model_file=tmp_path / "head.ubj")
+        probabilities = booster.inplace_predict(features)
+        assert probabilities.shape == (140, 7)
+        assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        best: NDArray[np.int64] = probabilities.argmax(axis=1)
+        return best
+
+    assert np.array_equal(called(0.0), labels)
+    assert np.array_equal(called(1.0), other)

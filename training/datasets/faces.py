@@ -77,7 +77,8 @@ class Faces:
     @property
     def labels(self) -> NDArray[np.int64]:
         """The most probable class of each face, int64 [n]; the first wins a tie."""
-        return self.targets.argmax(axis=1)
+        best: NDArray[np.int64] = self.targets.argmax(axis=1)
+        return best
 
     @property
     def counts(self) -> dict[str, int]:

@@ -17,8 +17,6 @@ from models.observation import EXPRESSIONS
 from training.datasets.faces import Sample, Split
 from training.errors import DataError
 
-__all__ = ["Correction", "corrections", "samples"]
-
 TITLE: Final = "corrections by people"
 TERMS: Final = "the user's own"
 CLASSES: Final[Mapping[str, str | None]] = {name: name for name in EXPRESSIONS}

@@ -46,7 +46,8 @@ def fit_head(
     Args:
         settings: of the heads.
         seed: of the trees and of the resampling.
-        train_features: float32 [n, k]; several views of a face may each have a row.
+        train_features: float32 [n, k]; several views of a face may each have a row. With
+            `settings.taught` the last columns are the logits of the encoder's classifier.
         train_labels: int64 [n], the places of the classes in `EXPRESSIONS`.
         validation_features: float32 [m, k].
         validation_labels: int64 [m].
@@ -82,6 +83,7 @@ def fit_head(
         ),
         xgboost.DMatrix(validation_features, validation_labels),
         progress,
+        targets=_taught(train_features, train_labels, settings.taught),
     )
     raw = booster.inplace_predict(validation_features)
     temperature = fit_temperature(raw, validation_labels)
@@ -99,6 +101,19 @@ def fit_head(
         "params": used,
         **report(validation_labels, calibrate(raw, temperature), EXPRESSIONS),
     }
+
+
+def _taught(
+    features: NDArray[np.float32], labels: NDArray[np.int64], share: float
+) -> NDArray[np.float64] | None:
+    """Mix the labels with what the encoder's classifier says: the logits, which come last."""
+    if not share:
+        return None
+    logits = features[:, -len(EXPRESSIONS) :].astype(np.float64)
+    said = np.exp(logits - logits.max(axis=1, keepdims=True))
+    said /= said.sum(axis=1, keepdims=True)
+    mixed: NDArray[np.float64] = share * said + (1 - share) * np.eye(len(EXPRESSIONS))[labels]
+    return mixed
 
 
 def _params(settings: Head, row: Row | None) -> dict[str, Any]:

@@ -83,4 +83,5 @@ def class_weights(labels: NDArray[np.int64], power: float) -> NDArray[np.float64
     A power of 0 weighs all rows alike; 1 gives all classes the same total.
     """
     weights: NDArray[np.float64] = np.bincount(labels)[labels].astype(np.float64) ** -power
-    return weights / weights.mean()
+    scaled: NDArray[np.float64] = weights / weights.mean()
+    return scaled

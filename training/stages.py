@@ -3,13 +3,14 @@
 A stage imports what it needs when it is called: judging a bundle works without torch.
 """
 
+import hashlib
 import json
 import re
 import shutil
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from training.features import cached_features
 from training.preparation import Prepared, prepare, read_split, write_account
 from training.progress import Progress
 from training.reporting.files import replace
+
+if TYPE_CHECKING:
+    from training.heads import Leaderboard
 
 __all__ = ["Run"]
 
@@ -113,9 +117,12 @@ class Run:
         learnt, chosen = features(target.images), features(held.images)
         best = None
         if settings.search:
-            unseen = (chosen, held.labels)
-            found = search(learnt, target.labels, settings, seed, Progress(), unseen=unseen)
-            replace(self.folder / LEADERBOARD, found.to_json())
+            key = _search_key(path, self.config)
+            found = self._searched(key)
+            if found is None:
+                unseen = (chosen, held.labels)
+                found = search(learnt, target.labels, settings, seed, Progress(), unseen=unseen)
+                _write(self.folder / LEADERBOARD, {**json.loads(found.to_json()), "of": key})
             self._say(found.verdict)
             best = found.best()
         views = [
@@ -136,6 +143,16 @@ class Run:
         kept = {"settings": settings.model_dump(mode="json"), "metrics": metrics}
         _write(self.folder / VALIDATION, kept)
         return metrics
+
+    def _searched(self, key: str) -> "Leaderboard | None":
+        """Return the leaderboard of the same features and settings, if there is one."""
+        from training.heads import Leaderboard
+
+        try:
+            kept = json.loads((self.folder / LEADERBOARD).read_text(encoding="utf-8"))
+            return Leaderboard.model_validate(kept) if kept.pop("of") == key else None
+        except (OSError, ValueError, KeyError):
+            return None
 
     def variants(self) -> None:
         """Try smaller number formats for the encoder, and keep the one that the rules allow."""
@@ -246,6 +263,15 @@ def check_out(out: Path) -> None:
         raise RunError(f"{out.name!r} is no version; name the folder such as models/face/1.2.0")
     if out.exists():
         raise RunError(f"{out} exists; a version never changes, so give another with --out")
+
+
+def _search_key(encoder: Path, config: Config) -> str:
+    """Return a hash of all that a search depends on but the data, which a run cannot change."""
+    settings = config.head.model_dump(mode="json", exclude={"views", "taught", "max_rounds"})
+    text = json.dumps(
+        [settings, config.data.seed, hashlib.sha256(encoder.read_bytes()).hexdigest()]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _line(source: dict[str, Any]) -> str:

@@ -26,8 +26,8 @@ Reads the expression of an aligned face: one of {classes}.
 The research data are not part of this project. Their terms bind whoever trains on them; whether and
 how weights that were trained on them may be used commercially is for the user to clear. Of the
 training data of {target}, {held} faces were held out to choose the epoch, the head and the
-temperature; the test splits were read once, after that. Faces whose pixels also stand in a test
-split were not learnt from.
+temperature; the test splits chose nothing. Faces whose pixels also stand in a test split were not
+learnt from.
 
 ## Measured on the test split of {target}
 

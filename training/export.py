@@ -192,7 +192,8 @@ class _Mirrored(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         both: Tensor = self.network(torch.cat([images, images.flip(3)]))
-        return both.view(2, -1, both.shape[1]).mean(0)
+        halves: Tensor = both.unflatten(0, (2, -1))  # type: ignore[no-untyped-call]
+        return halves.mean(0)
 
 
 def _trace(network: nn.Module, example: Tensor, path: Path) -> None:

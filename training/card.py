@@ -27,7 +27,7 @@ The research data are not part of this project. Their terms bind whoever trains 
 how weights that were trained on them may be used commercially is for the user to clear. Of the
 training data of {target}, {held} faces were held out to choose the epoch, the head and the
 temperature; the test splits chose nothing. Faces whose pixels also stand in a test split were not
-learnt from.
+learnt from.{remark}
 
 ## Measured on the test split of {target}
 
@@ -99,6 +99,7 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
         ),
         target=manifest["training_data"][0]["name"],
         held=validation["n"],
+        remark=config.export.remark and f" {config.export.remark}",
         v_accuracy=validation["accuracy"],
         v_balanced=validation["balanced_accuracy"],
         v_before=validation["ece_before"],

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import SentiStreamError
-from training.errors import MissingExtra
+from training.errors import DataError, MissingExtra
 from training.stages import Run
 
 app = typer.Typer(
@@ -110,13 +110,23 @@ def evaluate(
     kind: Annotated[
         str | None, typer.Option("--format", help="How the data set is kept [default: guessed].")
     ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME=EXPRESSION",
+            help="What a class name of the data means; nothing after = leaves the class out. "
+            "May be given several times.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on a test split, with encoder and head as they are committed."""
     with _clear_errors():
         from training.evaluation import evaluate as measure
 
-        _tell(measure(bundle, data, kind=kind), as_json)
+        mapped = dict(_mapping(entry) for entry in classes or ())
+        _tell(measure(bundle, data, kind=kind, classes=mapped), as_json)
 
 
 @app.command()
@@ -152,6 +162,13 @@ def _job(config: Path, data: Path, run: Path | None) -> Run:
     return Run(config, data, folder, lambda line: typer.echo(line, err=True))
 
 
+def _mapping(entry: str) -> tuple[str, str]:
+    name, equals, expression = entry.partition("=")
+    if not equals:
+        raise DataError(f"--class {entry!r} is not NAME=EXPRESSION")
+    return name, expression
+
+
 def _tell(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report))
@@ -175,5 +192,5 @@ def _clear_errors() -> Iterator[None]:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USAGE) from None
     except OSError as error:  # a full disk, a folder that may not be written to
-        typer.echo(f"error: {error.strerror}: {error.filename}", err=True)
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(USAGE) from None

@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -44,6 +44,13 @@ class Data(_Section):
     validation_fraction: float = Field(default=0.08, gt=0, lt=0.5)
     seed: int = Field(default=20, ge=0)
 
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = [source.name for source in self.sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"data.sources: the name {twice[0]!r} is given twice")
+        return self
+
 
 class Network(_Section):
     """The encoder: a timm architecture and the pinned asset with its ImageNet weights."""
@@ -73,6 +80,8 @@ class Phase(_Section):
     """Some epochs on some of the data sets; each phase starts from the average of the last."""
 
     sources: tuple[str, ...] = Field(min_length=1)  # names from data.sources
+    # Of these sources an epoch sees so many faces of each class, drawn anew each time.
+    at_most: dict[str, Annotated[int, Field(ge=1)]] = {}
     epochs: int = Field(ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)  # the peak of the cycle
     warmup: float = Field(default=0.15, gt=0, lt=1)  # share of the phase's steps before the peak
@@ -82,6 +91,12 @@ class Phase(_Section):
     frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
     mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
     class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if other := sorted(self.at_most.keys() - set(self.sources)):
+            raise ValueError(f"at_most: {other[0]!r} is none of the sources of this phase")
+        return self
 
 
 class Finetuning(_Section):
@@ -134,10 +149,11 @@ class Export(_Section):
     """What the encoder gives, and the number format in which the bundle gets it."""
 
     logits: bool = False  # the classifier's logits follow the features
-    mirrored: bool = False  # the mean over a face and its mirror image: better, twice the time
+    mirrored: bool = False  # the mean over a face and its mirror image, for 1.7 times the cost
     # "auto" takes the fastest one that keeps the accuracy; fp32 is the same on every CPU.
     precision: Literal["auto", "fp32", "fp16", "int8"] = "fp32"
     cost: bool = False  # the model card compares the time of a face with EfficientNet-B0's
+    remark: str = ""  # for the model card: what its reader should know about how it was made
 
 
 class Config(_Section):

@@ -18,6 +18,7 @@ from training.config import Config
 from training.datasets.faces import Faces
 from training.network import device, freeze
 from training.progress import Progress
+from training.sampling import Sampler
 
 __all__ = ["Learner", "autocast", "class_weights"]
 
@@ -32,6 +33,7 @@ class Learner:
         network: nn.Module,
         average: nn.Module,
         faces: Faces,
+        sampler: Sampler,
         step: int,
     ) -> None:
         """Prepare a phase.
@@ -42,6 +44,7 @@ class Learner:
             network: what learns; its first stages are frozen here where the phase says so.
             average: the moving average of its weights, which follows in place.
             faces: what is learnt from.
+            sampler: which of them each epoch sees.
             step: number of steps that were made before, in all phases.
 
         Raises:
@@ -50,17 +53,18 @@ class Learner:
         settings = config.finetuning
         self._phase = settings.phases[phase]
         self._settings, self._ranges = settings, config.augmentation
-        self._network, self._average, self._faces = network, average, faces
+        self._network, self._average = network, average
+        self._faces, self._sampler = faces, sampler
         self._frozen = freeze(network, self._phase.frozen_stages)
         self._forward = _compiled(network) if settings.compiled else network
         self._side = self._phase.input_size or config.network.input_size
         self._weights = class_weights(
-            faces.labels, faces.targets.shape[1], self._phase.class_balance
+            faces.labels[sampler.typical], faces.targets.shape[1], self._phase.class_balance
         )
         self._optimizer = torch.optim.AdamW(
             _decay_groups(network, settings.weight_decay), lr=self._phase.learning_rate
         )
-        steps = self._phase.epochs * (len(faces) // settings.batch_size)
+        steps = self._phase.epochs * (len(sampler) // settings.batch_size)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, _warm_up_and_cosine(steps, self._phase.warmup)
         )
@@ -81,13 +85,13 @@ class Learner:
         self._schedule.load_state_dict(schedule)
 
     def run_epoch(self, progress: Progress) -> tuple[float, float]:
-        """See every face once; return the mean loss and the accuracy on the changed pictures."""
+        """See the faces of one epoch; return mean loss and accuracy on the changed pictures."""
         self._network.train()
         for module in self._frozen:
             module.eval()
         place = device()
         losses, hits, seen = 0.0, 0, 0
-        for rows in _batches(len(self._faces), self._settings.batch_size):
+        for rows in _batches(self._sampler.draw(), self._settings.batch_size):
             images = normalise(torch.from_numpy(self._faces.images[rows]).to(place))
             images = augment(images, self._ranges, self._side)
             targets = torch.from_numpy(self._faces.targets[rows]).to(place)
@@ -147,11 +151,10 @@ def _warm_up_and_cosine(steps: int, warmup: float) -> Callable[[int], float]:
     return share
 
 
-def _batches(count: int, size: int) -> Iterator[NDArray[np.int64]]:
-    """Yield shuffled rows; the incomplete last batch is left out, as it upsets batch norm."""
-    order: NDArray[np.int64] = torch.randperm(count).numpy()
-    for start in range(0, count - size + 1, size):
-        yield order[start : start + size]
+def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows in parts; the incomplete last batch is left out, as it upsets batch norm."""
+    for start in range(0, len(rows) - size + 1, size):
+        yield rows[start : start + size]
 
 
 def _decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:

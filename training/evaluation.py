@@ -1,12 +1,14 @@
 """Judges a bundle with exactly the code that serves it: its ONNX encoder and its UBJ head."""
 
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from models.bundle import Bundle, load_bundle
 from models.encoder import Encoder
@@ -23,7 +25,7 @@ from training.metrics import report
 from training.preparation import read_split
 from training.progress import Progress
 
-__all__ = ["Judged", "evaluate", "guess_format", "judge"]
+__all__ = ["Judged", "evaluate", "evaluate_faces", "guess_format", "judge"]
 
 FRAMES: Final = "frames"
 SUFFIXES: Final = {".npz": "ferplus", ".csv": "csv", ".jsonl": "feedback"}
@@ -61,7 +63,13 @@ class Judged:
         part.replace(path)
 
 
-def evaluate(bundle: Path, data: Path, *, kind: str | None = None) -> dict[str, Any]:
+def evaluate(
+    bundle: Path,
+    data: Path,
+    *,
+    kind: str | None = None,
+    classes: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the metrics of a bundle's calibrated probabilities on a test split.
 
     For FER+ they are given once more without the faces that also stand, pixel for pixel, in its
@@ -71,25 +79,35 @@ def evaluate(bundle: Path, data: Path, *, kind: str | None = None) -> dict[str, 
         bundle: the folder of a version, or one with `ACTIVE`.
         data: the data set.
         kind: one of the formats of `training.datasets`, or `frames`; guessed if unset.
+        classes: from class names of the data to one of EXPRESSIONS, or to "" to leave one out.
 
     Raises:
         BundleError: the bundle is refused.
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or a class is mapped to something else.
     """
     kind = kind or guess_format(data)
     if kind == FRAMES:
         return evaluate_frames_report(bundle, data)
     checked = load_bundle(bundle)
-    source = Source.model_validate({"name": data.stem, "format": kind, "path": str(data)})
-    side = checked.manifest.input_size
-    judged = judge(checked, read_split(source, Path(), "test", side=side), Progress())
-    result = {"bundle": checked.manifest.version, "split": "test", **_report(judged)}
-    if kind == "ferplus":
-        train = load(source, Path(), "train", side=side).faces
-        known = known_elsewhere(judged.faces, [train])
-        rest = np.setdiff1d(np.arange(len(judged.faces)), known)
+    source = _source(data, kind, classes or {})
+    faces = read_split(source, Path(), "test", side=checked.manifest.input_size)
+    return evaluate_faces(checked, source, Path(), faces)
+
+
+def evaluate_faces(bundle: Bundle, source: Source, root: Path, faces: Faces) -> dict[str, Any]:
+    """Return the metrics of a bundle on the test faces of a source, as `evaluate` does.
+
+    Raises:
+        DataError: FER+'s training split, which tells the duplicates, cannot be read.
+    """
+    judged = judge(bundle, faces, Progress())
+    result = {"bundle": bundle.manifest.version, "split": "test", **_report(judged)}
+    if source.format == "ferplus":
+        train = load(source, root, "train", side=bundle.manifest.input_size).faces
+        known = known_elsewhere(faces, [train])
+        rest = np.setdiff1d(np.arange(len(faces)), known)
         result["without_training_duplicates"] = report(
-            judged.faces.labels[rest], judged.probabilities[rest], checked.manifest.classes
+            faces.labels[rest], judged.probabilities[rest], EXPRESSIONS
         )
     return result
 
@@ -122,6 +140,16 @@ def guess_format(data: Path) -> str:
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"cannot read the data set {data}: {error}") from error
     raise DataError(f"{data} is no known data set; give its kind with --format")
+
+
+def _source(data: Path, kind: str, classes: Mapping[str, str]) -> Source:
+    fields = {"name": data.stem, "format": kind, "path": str(data), "classes": classes}
+    try:
+        return Source.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise DataError(f"{data}: {place} is {wrong['input']!r}. {wrong['msg']}") from error
 
 
 def _report(judged: Judged) -> dict[str, Any]:

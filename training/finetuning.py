@@ -14,12 +14,13 @@ from models.observation import EXPRESSIONS
 from training import checkpoint
 from training.augmentation import normalise
 from training.checkpoint import Checkpoint
-from training.config import Config, Finetuning
+from training.config import Config, Finetuning, Phase
 from training.datasets.faces import Faces
 from training.epoch import Learner, autocast
 from training.errors import ConfigError
 from training.network import build, device, keep_depthwise_in_float32
 from training.progress import Progress
+from training.sampling import Sampler, sampler
 
 __all__ = ["finetune", "is_finished", "predict_logits"]
 
@@ -56,7 +57,7 @@ def finetune(
     """
     settings, place = config.finetuning, device()
     epochs = _epochs(settings)
-    sets = [_faces(config, train, index) for index in range(len(settings.phases))]
+    samplers = [_sampler(settings, phase, train) for phase in settings.phases]
     state = checkpoint.read(run)
     torch.manual_seed(config.data.seed)
     network = build(config.network, class_count=len(EXPRESSIONS), pretrained=state is None)
@@ -68,7 +69,7 @@ def finetune(
     else:
         network.load_state_dict(state.network)
         average.load_state_dict(state.average)
-    sizes = [len(sets[phase]) // settings.batch_size for phase, _ in epochs]
+    sizes = [len(samplers[phase]) // settings.batch_size for phase, _ in epochs]
     progress.start("fine-tuning", total=sum(sizes), done=sum(sizes[: state.epoch]))
     learner: Learner | None = None
     while not is_finished(settings, state) and state.epoch != stop_after:
@@ -76,7 +77,9 @@ def finetune(
         if learner is None or within == 0:
             if within == 0:
                 network.load_state_dict(average.state_dict())
-            learner = Learner(config, phase, network, average, sets[phase], state.step)
+            # Joined now, and not before: a large phase takes as much memory again as its sources.
+            faces = Faces.join([train[name] for name in settings.phases[phase].sources])
+            learner = Learner(config, phase, network, average, faces, samplers[phase], state.step)
             if within > 0:
                 learner.load(state.optimizer, state.schedule)
         torch.manual_seed(_seed(config.data.seed, state.epoch))
@@ -137,18 +140,17 @@ def _epochs(settings: Finetuning) -> list[tuple[int, int]]:
     return [(p, e) for p, phase in enumerate(settings.phases) for e in range(phase.epochs)]
 
 
-def _faces(config: Config, train: Mapping[str, Faces], index: int) -> Faces:
-    """Return the faces of one phase."""
-    phase, size = config.finetuning.phases[index], config.finetuning.batch_size
+def _sampler(settings: Finetuning, phase: Phase, train: Mapping[str, Faces]) -> Sampler:
+    """Return which faces each epoch of a phase sees."""
     unknown = [name for name in phase.sources if name not in train]
     if unknown:
         raise ConfigError(
             f"finetuning.phases: {unknown[0]!r} is none of data.sources ({', '.join(train)})"
         )
-    faces = Faces.join([train[name] for name in phase.sources])
-    if len(faces) < size:
-        raise ConfigError(f"finetuning.batch_size is {size}, more than the {len(faces)} faces")
-    return faces
+    rows, size = sampler(phase.sources, train, phase.at_most), settings.batch_size
+    if len(rows) < size:
+        raise ConfigError(f"finetuning.batch_size is {size}, more than the {len(rows)} faces")
+    return rows
 
 
 def _scores(name: str, network: nn.Module, faces: Faces, settings: Finetuning) -> dict[str, float]:

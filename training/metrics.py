@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expected_calibration_error", "report"]
+__all__ = ["CALIBRATION_BINS", "by_confidence", "expected_calibration_error", "report"]
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017, "On Calibration of Modern Neural Networks"
 DIGITS = 4
@@ -47,6 +47,21 @@ def report(
     }
 
 
+def by_confidence(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return the confidence of each face, whether it was called rightly, and its bin, [n] each.
+
+    Args:
+        labels: [n].
+        probabilities: [n, classes].
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return confidence, right, bins
+
+
 def expected_calibration_error(
     labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
 ) -> float:
@@ -56,9 +71,7 @@ def expected_calibration_error(
         labels: [n].
         probabilities: [n, classes].
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    confidence, right, bins = by_confidence(labels, probabilities)
     gaps = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(labels))
 

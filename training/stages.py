@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.bundle import CALIBRATION, ENCODER, HEAD, VERSION, load_bundle
 from training import config as configuration
 from training.config import Config
+from training.datasets.sources import load
 from training.errors import DataError, RunError
 from training.features import cached_features
 from training.preparation import Prepared, prepare, read_split, write_account
@@ -186,21 +187,23 @@ class Run:
         return test
 
     def _judge(self, folder: Path, version: str) -> dict[str, Any]:
-        """Judge a bundle on the test split of every source, and on the photographs if given."""
-        from training.evaluation import evaluate, judge
+        """Judge a bundle on every test split that there is, and on the photographs if given."""
+        from training.evaluation import evaluate, evaluate_faces, judge
         from training.metrics import report
 
         checked = load_bundle(folder)
         first, *others = self.config.data.sources
-        faces = read_split(first, self._root, "test", side=checked.manifest.input_size)
+        side = checked.manifest.input_size
+        faces = read_split(first, self._root, "test", side=side)
         judged = judge(checked, faces, Progress())
         judged.save(self.folder / PREDICTIONS)
         metrics = report(faces.labels, judged.probabilities, checked.manifest.classes)
         test = {"bundle": version, "split": "test", **metrics}
         _write(self.folder / TEST, test)
         also = {
-            source.name: evaluate(folder, self._root / source.path, kind=source.format)
+            source.name: evaluate_faces(checked, source, self._root, found)
             for source in others
+            if len(found := load(source, self._root, "test", side=side).faces)
         }
         measured: dict[str, Any] = {"test": test, "also": also}
         if self.config.export.cost:

@@ -33,6 +33,15 @@ def test_the_committed_settings_are_valid(path: Path) -> None:
             '[[data.sources]]\nname = "x"\nformat = "csv"\nclasses = {joy = "joy"}',
             "data.sources.0.classes.joy: Input should be",
         ),
+        (
+            '[[data.sources]]\nname = "x"\nformat = "csv"\n' * 2,
+            "the name 'x' is given twice",
+        ),
+        (
+            '[[finetuning.phases]]\nsources = ["x"]\nepochs = 1\nat_most = {y = 3}',
+            "at_most: 'y' is none of the sources of this phase",
+        ),
+        ("[head]\ntaught = 1.0", "head.taught needs export.logits = true"),
         ("[network", "not valid TOML"),
     ],
 )

@@ -164,12 +164,23 @@ def test_a_label_outside_the_list_says_how_to_map_it(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     path.write_text("image,label\na.png,joy\n")
-    with pytest.raises(DataError, match=r"a\.png has the label 'joy'.*data\.sources\.classes"):
+    with pytest.raises(
+        DataError, match=r"a\.png has the label 'joy'.*data\.sources\.classes.*--class"
+    ):
         read("csv", path)
     mapped = read("csv", path, joy="happiness")
     assert mapped.faces.counts["happiness"] == 1
     assert mapped.classes == {"joy": (1, "happiness")}
     assert read("csv", path, joy="").left_out == 1
+
+
+def test_a_row_that_is_cut_short_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    path.write_text("label,split,image\nfear,train,a.png\nfear\n")
+    loaded = read("csv", path)
+    assert len(loaded.faces) == 1
+    assert set(loaded.broken) == {""}
 
 
 def test_a_row_without_a_label_is_listed(tmp_path: Path) -> None:

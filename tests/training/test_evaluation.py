@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_rafdb import write_tar
+from tiny_rafdb import jpeg, write_tar
 
 from models.bundle import load_bundle
 from models.observation import EXPRESSIONS
@@ -61,6 +61,19 @@ def test_duplicates_of_training_faces_are_left_out_of_a_second_figure(tmp_path: 
     assert found["n"] == 14
     assert found["without_training_duplicates"]["n"] == 9
     assert json.loads(json.dumps(found)) == found
+
+
+def test_own_class_names_are_mapped(tmp_path: Path) -> None:
+    for number, (name, label) in enumerate([("joy", 3), ("joy", 3), ("bored", 6), ("fear", 1)]):
+        folder = tmp_path / "own" / "test" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.jpg").write_bytes(jpeg(label, number))
+    with pytest.raises(DataError, match="has the label 'bored'"):
+        evaluate(BUNDLE, tmp_path / "own")
+    found = evaluate(BUNDLE, tmp_path / "own", classes={"joy": "happiness", "bored": ""})
+    assert found["n"] == 3
+    with pytest.raises(DataError, match=r"classes\.joy is 'glee'.*'happiness'"):
+        evaluate(BUNDLE, tmp_path / "own", classes={"joy": "glee"})
 
 
 def test_a_data_set_without_a_test_split_is_refused(tmp_path: Path) -> None:

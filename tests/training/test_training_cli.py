@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_rafdb import write_tar
+from tiny_rafdb import jpeg, write_tar
 from typer.testing import CliRunner, Result
 
 from models.bundle import load_bundle
@@ -109,6 +109,38 @@ def test_data_without_a_test_split_is_refused_before_anything_is_learnt(
     assert result.exit_code == 2
     assert "'tiny', the first one, has no test split" in result.output
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_further_data_are_judged_where_they_have_a_test_split(
+    options: list[object], tiny_config: Path, tmp_path: Path
+) -> None:
+    for split, label in (("train", 0), ("train", 1), ("test", 2), ("test", 3)):
+        folder = tmp_path / "mine" / split / ("joy" if label % 2 else "fear")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{label}.jpg").write_bytes(jpeg(label, label))
+    (tmp_path / "a.jpg").write_bytes(jpeg(0, 9))
+    (tmp_path / "table.csv").write_text("image,label\na.jpg,anger\n")
+    with tiny_config.open("a") as file:
+        file.write(
+            '[export]\nremark = "Seen by nobody."\n'
+            '[[data.sources]]\nname = "mine"\nformat = "folder"\npath = "mine"\n'
+            'classes = { joy = "happiness" }\n'
+            '[[data.sources]]\nname = "table"\nformat = "csv"\npath = "table.csv"\n'
+        )
+    result = invoke("run", *options, "--out", tmp_path / "face" / "1.0.0")
+    assert result.exit_code == 0, result.output
+    metrics = load_bundle(tmp_path / "face" / "1.0.0").manifest.metrics
+    assert metrics["also"].keys() == {"mine"}
+    assert metrics["also"]["mine"]["n"] == 2
+    card = (tmp_path / "face" / "1.0.0" / "MODEL_CARD.md").read_text()
+    assert "| mine, test split | 2 |" in card
+    assert "learnt from. Seen by nobody.\n" in card
+
+
+def test_a_class_option_without_a_meaning_is_refused(tiny_tar: Path) -> None:
+    result = invoke("evaluate", "--bundle", "models/face", "--data", tiny_tar, "--class", "joy")
+    assert result.exit_code == 2
+    assert "--class 'joy' is not NAME=EXPRESSION" in result.output
 
 
 def test_a_full_disk_leaves_no_half_bundle(

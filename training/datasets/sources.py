@@ -77,8 +77,8 @@ def load(source: Source, root: Path, split: Split, *, side: int) -> Loaded:
         if unknown:
             raise DataError(
                 f"{path}: {sample.name} has the label {unknown[0]!r}. Known are "
-                f"{', '.join(sorted(mapping)) or 'none'}; map it with [data.sources.classes], to "
-                f'one of {", ".join(EXPRESSIONS)}, or to "" to leave it out.'
+                f"{', '.join(sorted(mapping)) or 'none'}; map it in [data.sources.classes] or "
+                f"with --class, to one of {', '.join(EXPRESSIONS)}, or to nothing to leave it out."
             )
         target = _target(votes, mapping)
         if target is None:

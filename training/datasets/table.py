@@ -37,10 +37,9 @@ def samples(path: Path, split: Split) -> Iterator[Sample]:
         own = row.get("split") or "train"
         if own not in SPLITS:
             raise DataError(f"{path}, line {line}: split is {own!r}, not one of {list(SPLITS)}")
+        name = row["image"] or ""  # a row may be cut short
         if own == split:
-            yield Sample(
-                row["image"], _read(path.parent / row["image"]), (row["label"] or "").strip()
-            )
+            yield Sample(name, _read(path.parent / name), (row["label"] or "").strip())
 
 
 def _read(path: Path) -> bytes | None:

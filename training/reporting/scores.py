@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import CALIBRATION_BINS
+from training.metrics import CALIBRATION_BINS, by_confidence
 
 __all__ = ["Bins", "ByClass", "by_class", "mistakes", "reliability", "summary"]
 
@@ -68,9 +68,7 @@ def reliability(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floa
         labels: [n].
         probabilities: [n, classes].
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    confidence, right, bins = by_confidence(labels, probabilities)
     n = np.bincount(bins, minlength=CALIBRATION_BINS)
     return Bins(
         n=n,

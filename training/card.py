@@ -6,6 +6,7 @@ from typing import Any
 
 from models.observation import EXPRESSIONS
 from training.config import Config
+from training.elsewhere import MEASURES, Elsewhere
 
 __all__ = ["card"]
 
@@ -82,6 +83,7 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
     """
     metrics = manifest["metrics"]
     test, validation = metrics["test"], metrics["validation"]
+    found = Elsewhere.model_validate(metrics)
     weakest = min(test["recall"], key=test["recall"].__getitem__)
     return TEMPLATE.format(
         version=manifest["version"],
@@ -105,9 +107,9 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
         v_before=validation["ece_before"],
         v_ece=validation["ece"],
         confusion=_confusion(test["confusion"], test["recall"]),
-        also=_also(metrics.get("also", {})),
-        photographs=_photographs(metrics.get("photographs")),
-        cost=_cost(metrics.get("cost")),
+        also=_also(found),
+        photographs=_photographs(found),
+        cost=_cost(found),
         weakest=weakest,
         recall=test["recall"][weakest],
         settings=json.dumps(config.model_dump(mode="json"), indent=2),
@@ -115,70 +117,34 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _also(others: Mapping[str, Mapping[str, Any]]) -> str:
+def _also(found: Elsewhere) -> str:
     """Return a section on the other data sets, or nothing."""
-    rows = []
-    for name, found in others.items():
-        parts = {f"{name}, test split": found}
-        if "without_training_duplicates" in found:
-            parts[f"{name}, without duplicates of its training split"] = found[
-                "without_training_duplicates"
-            ]
-        rows += [
-            f"| {title} | {part['n']} | {part['accuracy']:.4f} | {part['balanced_accuracy']:.4f} "
-            f"| {part['macro_f1']:.4f} | {part['ece']:.4f} |"
-            for title, part in parts.items()
-            if "accuracy" in part
-        ]
-    if not rows:
+    if not found.also:
         return ""
-    head = "| data | faces | accuracy | balanced accuracy | macro F1 | calibration error |"
-    lines = ["", "## Measured on other data", "", head, "|---|---|---|---|---|---|", *rows, ""]
-    return "\n".join(lines)
-
-
-def _photographs(found: Mapping[str, Any] | None) -> str:
-    """Return a section on whole photographs, or nothing."""
-    if not found:
-        return ""
-    all_photos, report = found["detection"], found["report"]
-    widths = "; ".join(
-        f"{width} px {part['recall']:.3f} of {part['n']}"
-        for width, part in all_photos["recall_by_width"].items()
-        if part["n"]
-    )
-    agreement = report["noisy_label_agreement"]
-    lines = [
-        "",
-        "## Measured on whole photographs",
-        "",
-        "`python -m training evaluate --bundle models/face --data PHOTOGRAPHS --json`: of "
-        f"{all_photos['n_faces']} labelled faces in {all_photos['n_photos']} photographs, "
-        f"{all_photos['recall']:.3f} are found (overlap of at least {all_photos['least_iou']}). By "
-        f"width of the face: {widths}.",
+    rows = [
+        f"| {title} | {n} | {' | '.join(f'{share:.4f}' for share in shares)} |"
+        for title, n, *shares in found.rows()
     ]
-    if agreement["n"]:
-        lines += [
-            "",
-            f"Their labels are too noisy for a score. They agree with {agreement['n']} faces of "
-            f"one half in {agreement['aligned']['accuracy']:.3f} of the cases when these are "
-            f"aligned by landmarks, and in {agreement['box']['accuracy']:.3f} when the plain box "
-            "is cut out.",
-        ]
-    return "\n".join([*lines, ""])
+    columns = ["data", *MEASURES]
+    head = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join(["", "## Measured on other data", "", *head, *rows, ""])
 
 
-def _cost(found: Mapping[str, Any] | None) -> str:
-    """Return a section on the time of a face, or nothing."""
-    if not found:
+def _photographs(found: Elsewhere) -> str:
+    """Return a section on whole photographs, or nothing."""
+    if not found.photographs:
         return ""
-    return (
-        "\n## Cost\n\n"
-        "`python -m training.cost --bundle models/face`: one face through encoder and head takes "
-        f"{found['ratio']:.2f} of the time of EfficientNet-B0 at 224x224 on one thread, both in "
-        f"ONNX Runtime and measured in turns ({found['ratio_of_medians_8']:.2f} for eight "
-        "together).\n"
-    )
+    command = "`python -m training evaluate --bundle models/face --data PHOTOGRAPHS --json`:"
+    parts = ["## Measured on whole photographs", command, *found.photographs.paragraphs()]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _cost(found: Elsewhere) -> str:
+    """Return a section on the time of a face, or nothing."""
+    if not found.cost:
+        return ""
+    command = "`python -m training.cost --bundle models/face`"
+    return f"\n## Cost\n\n{command}: {found.cost.sentence()}\n"
 
 
 def _confusion(rows: list[list[int]], recall: Mapping[str, float]) -> str:

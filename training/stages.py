@@ -34,6 +34,7 @@ VALIDATION: Final = "validation.json"
 LEADERBOARD: Final = "leaderboard.json"
 TEST: Final = "test.json"
 PREDICTIONS: Final = "test_predictions.npz"
+OTHERS: Final = "elsewhere.json"
 FEATURES: Final = "features"
 
 
@@ -130,6 +131,8 @@ class Run:
             features(changed(target, self.config.augmentation, seed + view))
             for view in range(1, settings.views + 1)
         ]
+        # From here on until the end, this run has no head.
+        (self.folder / VALIDATION).unlink(missing_ok=True)
         metrics = fit_head(
             settings,
             seed,
@@ -205,14 +208,15 @@ class Run:
             for source in others
             if len(found := load(source, self._root, "test", side=side).faces)
         }
-        measured: dict[str, Any] = {"test": test, "also": also}
+        measured: dict[str, Any] = {"also": also}
         if self.config.export.cost:
             from training.cost import cost_ratio
 
             measured["cost"] = cost_ratio(folder)
         if photographs := self.config.data.photographs:
             measured["photographs"] = evaluate(folder, self._root / photographs, kind="frames")
-        return measured
+        _write(self.folder / OTHERS, measured)
+        return {"test": test, **measured}
 
     def report(self) -> None:
         """Write the report of what there is so far."""

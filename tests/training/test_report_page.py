@@ -28,7 +28,7 @@ VOID = {"meta", "link", "br", "img", "input"}
 HOSTILE = '<script>alert("x")</script>|`*$_{&'
 ALL_FILES = (
     *("data.json", "curves.csv", "leaderboard.json", "validation.json"),
-    *("export.json", "test.json", "test_predictions.npz"),
+    *("export.json", "test.json", "test_predictions.npz", "elsewhere.json"),
 )
 
 
@@ -121,6 +121,10 @@ def test_the_tables_hold_the_numbers_of_the_files(run: Path) -> None:
     assert faces == "74"
     assert f"**Accuracy** {test['accuracy']:.4f}; 95 %: " in text
     assert "epoch 17 are kept" in text
+    assert row(text, "ferplus, test split")[1:4] == ["3,526", "0.7204", "0.6304"]
+    assert "0.921 are found" in text
+    assert "By width of the face: 32-64 px 0.800 of 134." in text
+    assert "takes 0.34 of the time" in text
 
 
 def test_an_unfinished_run_says_what_to_run(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from training.elsewhere import MEASURES, Elsewhere
 from training.metrics import expected_calibration_error
 from training.reporting import figures, intervals, scores
 from training.reporting.document import (
@@ -17,10 +18,25 @@ from training.reporting.document import (
     Tile,
     Tiles,
 )
-from training.reporting.results import PREDICTIONS, TEST, VALIDATION, Metrics, Predictions, Results
+from training.reporting.results import (
+    ELSEWHERE,
+    PREDICTIONS,
+    TEST,
+    VALIDATION,
+    Metrics,
+    Predictions,
+    Results,
+)
 from training.reporting.sections import missing
 
-__all__ = ["classes", "confusion", "confusion_numbers", "confusion_picture", "headline"]
+__all__ = [
+    "classes",
+    "confusion",
+    "confusion_numbers",
+    "confusion_picture",
+    "elsewhere",
+    "headline",
+]
 
 
 def headline(results: Results) -> Iterator[Block]:
@@ -50,6 +66,21 @@ def headline(results: Results) -> Iterator[Block]:
         )
     before = expected_calibration_error(predictions.labels, predictions.uncalibrated)
     yield Tiles(_tiles(test, held, before, predictions))
+
+
+def elsewhere(found: Elsewhere | None) -> Iterator[Block]:
+    """Yield the measures on other data and on photographs, and the cost of a face."""
+    if found is None:
+        yield missing("Results on other data", ELSEWHERE)
+        return
+    if found.also:
+        yield Table("Test splits of the other data sets", ("data", *MEASURES), found.rows())
+    if found.photographs:
+        yield from map(Text, found.photographs.paragraphs())
+    if found.cost:
+        yield Text(found.cost.sentence())
+    if found == Elsewhere():
+        yield Text("This run has no other data with a test split, and was not asked for its cost.")
 
 
 def confusion(metrics: Metrics | None) -> Iterator[Block]:

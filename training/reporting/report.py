@@ -47,6 +47,7 @@ def document(results: Results) -> Document:
         "Calibration": predictions.calibration(found),
         "Mistakes": predictions.mistakes(found, names),
         "Groups": predictions.by_group(found),
+        "Other data and cost": judgement.elsewhere(results.elsewhere),
         "Export": sections.export(results.export),
         "Settings": sections.settings(results.settings),
         "Data fingerprint": sections.fingerprint(results.settings, results.data),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from training.config import CONFIG_FILE
+from training.elsewhere import Elsewhere
 from training.errors import RunError
 from training.reporting.curves import CURVES, Curves, read_curves
 
@@ -18,6 +19,7 @@ __all__ = ["STAGES", "Export", "Leaderboard", "Metrics", "Predictions", "Results
 
 DATA, LEADERBOARD, VALIDATION = "data.json", "leaderboard.json", "validation.json"
 EXPORT, TEST, PREDICTIONS = "export.json", "test.json", "test_predictions.npz"
+ELSEWHERE = "elsewhere.json"
 # The stage of `python -m training` that writes each file.
 STAGES: Final = {
     CONFIG_FILE: "finetune",
@@ -28,6 +30,7 @@ STAGES: Final = {
     VALIDATION: "heads",
     TEST: "bundle",
     PREDICTIONS: "bundle",
+    ELSEWHERE: "bundle",
 }
 
 Content = TypeVar("Content")
@@ -201,6 +204,7 @@ class Results:
     export: Export | None
     test: Metrics | None
     predictions: Predictions | None
+    elsewhere: Elsewhere | None
 
 
 def read(run: Path) -> Results:
@@ -227,6 +231,7 @@ def read(run: Path) -> Results:
         export=_json(run / EXPORT, Export),
         test=_json(run / TEST, Metrics),
         predictions=_predictions(run / PREDICTIONS),
+        elsewhere=_json(run / ELSEWHERE, Elsewhere),
     )
 
 

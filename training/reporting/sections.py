@@ -178,7 +178,7 @@ def leaderboard(found: Leaderboard | None, *, fitted: bool) -> Iterator[Block]:
         "accuracy on the validation faces",
         (
             *("head", "resampling", "balanced accuracy", "macro F1", "accuracy", "validation"),
-            *("fit (s)", "predict (µs)", "settings"),
+            *("fit (s)", "predict (µs)"),
         ),
         [
             (
@@ -186,6 +186,16 @@ def leaderboard(found: Leaderboard | None, *, fitted: bool) -> Iterator[Block]:
                 *map(str, (row.balanced_accuracy, row.macro_f1, row.accuracy)),
                 row.unseen.balanced_accuracy if row.unseen else None,
                 *(f"{row.fit_s:.1f}", f"{row.predict_us:.0f}"),
+            )
+            for row in found.rows
+        ],
+    )
+    yield Table(
+        "Their settings",
+        ("head", "resampling", "settings"),
+        [
+            (
+                *(row.head, row.resampling or "none"),
                 ", ".join(f"{name} {plain(value)}" for name, value in row.params.items()),
             )
             for row in found.rows

@@ -21,6 +21,7 @@ class Checkpoint:
     the current phase. There is no state of random generators in it: every epoch seeds them from the
     run's seed and its own number, which makes a resumed run equal to an uninterrupted one. `best`
     holds the averaged weights of the epoch of the last phase with the lowest validation loss.
+    `teacher` holds what the last phase said of each face of the current one, if that is asked for.
     """
 
     epoch: int
@@ -31,6 +32,7 @@ class Checkpoint:
     schedule: dict[str, Any]
     best: dict[str, Any]
     history: list[dict[str, float]] = field(default_factory=list)
+    teacher: dict[str, Any] = field(default_factory=dict)
 
 
 def write(state: Checkpoint, run: Path) -> None:

@@ -90,6 +90,9 @@ class Phase(_Section):
     )  # pixels; the network's own if unset
     frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
     mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
+    # Share of what the average of the last phase says of a face in the target of this phase:
+    # self-distillation, Furlanello et al. 2018. It softens wrong labels.
+    taught: float = Field(default=0.0, ge=0, lt=0.5)
     class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def finetune(
                 network.load_state_dict(average.state_dict())
             # Joined now, and not before: a large phase takes as much memory again as its sources.
             faces = Faces.join([train[name] for name in settings.phases[phase].sources])
+            faces = _taught(settings.phases[phase].taught, faces, average, state, within)
             learner = Learner(config, phase, network, average, faces, samplers[phase], state.step)
             if within > 0:
                 learner.load(state.optimizer, state.schedule)
@@ -138,6 +140,24 @@ def predict_logits(
 def _epochs(settings: Finetuning) -> list[tuple[int, int]]:
     """Return for each epoch its phase and its number within the phase."""
     return [(p, e) for p, phase in enumerate(settings.phases) for e in range(phase.epochs)]
+
+
+def _taught(
+    share: float, faces: Faces, average: nn.Module, state: Checkpoint, within: int
+) -> Faces:
+    """Return the faces with targets that are partly what the average of the last phase says.
+
+    It says so once, at the start of the phase; the checkpoint keeps it for a resumption.
+    """
+    if not share:
+        state.teacher = {}
+        return faces
+    if within == 0:
+        mirrored = np.ascontiguousarray(faces.images[:, :, ::-1])
+        logits = predict_logits(average, faces.images) + predict_logits(average, mirrored)
+        state.teacher = {"probabilities": (logits / 2).softmax(1)}
+    said = state.teacher["probabilities"].numpy()
+    return replace(faces, targets=(1 - share) * faces.targets + share * said)
 
 
 def _sampler(settings: Finetuning, phase: Phase, train: Mapping[str, Faces]) -> Sampler:

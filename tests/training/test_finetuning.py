@@ -21,7 +21,12 @@ NETWORK = Network(weights="none", input_size=32)
 
 SMALL = Phase(sources=("small",), epochs=1, input_size=48, frozen_stages=2)
 LARGE = Phase(
-    sources=("small", "more"), at_most={"more": 2}, epochs=2, mixup=0.2, class_balance=0.5
+    sources=("small", "more"),
+    at_most={"more": 2},
+    epochs=2,
+    mixup=0.2,
+    taught=0.3,
+    class_balance=0.5,
 )
 TUNING = Finetuning(batch_size=14, compiled=False, phases=(SMALL, LARGE))
 CONFIG = Config(network=NETWORK, finetuning=TUNING)
@@ -105,6 +110,20 @@ def test_only_the_last_phase_chooses(faces: Faces, tmp_path: Path) -> None:
     assert [entry["phase"] for entry in first.history] == [0, 1]
     assert first.best.keys() == first.average.keys()
     assert all(torch.equal(first.best[name], first.average[name]) for name in first.best)
+
+
+def test_a_phase_is_taught_by_the_average_of_the_last_one(faces: Faces, tmp_path: Path) -> None:
+    before = tune(faces, tmp_path, stop_after=1)
+    assert before.teacher == {}
+    network = build(NETWORK, class_count=7, pretrained=False)
+    network.load_state_dict(before.average)
+    after = tune(faces, tmp_path, stop_after=2)
+    twice = np.concatenate([faces.images, faces.images])  # as both sources have these faces
+    mirrored = np.ascontiguousarray(twice[:, :, ::-1])
+    logits = (predict_logits(network, twice) + predict_logits(network, mirrored)) / 2
+    said = after.teacher["probabilities"]
+    assert said.shape == (56, 7)
+    assert torch.allclose(said, logits.softmax(1), atol=1e-5)
 
 
 def test_frozen_stages_do_not_learn_and_can_learn_again() -> None:

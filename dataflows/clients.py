@@ -19,6 +19,7 @@ from dataflows.settings import KafkaSettings, RedisSettings, Settings
 from models.errors import ServiceError
 
 __all__ = [
+    "MESSAGE_BYTES",
     "check_redis",
     "consumer",
     "ensure_topics",
@@ -76,16 +77,17 @@ def open_client(
 
 
 def consumer(kafka: KafkaSettings) -> Consumer:
-    """Return a consumer for explicit assignment; it belongs to no group and commits nothing."""
+    """Return a consumer for explicit assignment; it joins no group."""
     return open_client(
         Consumer,
         kafka,
         **{
-            "group.id": "sentistream",  # demanded by the client, used only by commits
+            "group.id": kafka.group,  # for commits alone
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             # An offset that is gone is an error, never a silent jump.
             "auto.offset.reset": "error",
+            "enable.partition.eof": True,
             # Answer as soon as there is anything; the default of 500 ms is latency.
             "fetch.wait.max.ms": 10,
             # Bounds memory: the default is 64 MB a partition.

@@ -38,6 +38,8 @@ REASONS: Final = {
     "bad_probabilities": "An entry of `emotions` names no expression, is outside 0…1, or does not "
     "sum to 1 ± 0.01.",
     "no_text_bundle": "A text, and no text bundle is installed.",
+    "scoring_failed": "The models failed on it, also when it was tried alone; `x-detail` has "
+    "the exception.",
 }
 
 FUTURE_MS: Final = 60_000

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from dataflows.clients import producer
-from dataflows.contract import Headers, Rejection, format_time
+from dataflows.contract import format_time
+from dataflows.dead_letters import Outgoing
 from dataflows.settings import KafkaSettings
 from dataflows.steps import Event
+from dataflows.stopping import STOPPING
 from models.errors import ServiceError
 
-__all__ = [
-    "KafkaSink",
-    "Outgoing",
-    "dead_letter",
-    "prediction_record",
-    "without_value",
-]
+__all__ = ["KafkaSink", "prediction_record"]
 
 _log = logging.getLogger(__name__)
 
 ItemT = TypeVar("ItemT")
-DETAIL_CHARS: Final = 500  # of a header; more helps nobody
 WAIT_S: Final = 5.0  # between two lines that say a broker is waited for
-
-
-class Outgoing(NamedTuple):
-    """A record to be written."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+LOOK_S: Final = 0.5  # between two looks whether the flow is to end
 
 
 def prediction_record(event: Event) -> Outgoing:
@@ -54,30 +43,6 @@ def prediction_record(event: Event) -> Outgoing:
         event.prediction.encode(),
         tuple((name, value.encode()) for name, value in headers.items()),
     )
-
-
-def dead_letter(rejection: Rejection) -> Outgoing:
-    """Return the rejected record unchanged, with the reason and where it stood as headers."""
-    record = rejection.record
-    added = {
-        "x-reason": rejection.reason,
-        "x-detail": rejection.detail,
-        "x-topic": record.topic,
-        "x-partition": str(record.partition),
-        "x-offset": str(record.offset),
-    }
-    # The detail may quote the record, which may hold anything, also lone surrogates.
-    encoded = tuple(
-        (name, value[:DETAIL_CHARS].encode(errors="backslashreplace"))
-        for name, value in added.items()
-    )
-    return Outgoing(record.key, record.value, record.headers + encoded)
-
-
-def without_value(record: Outgoing) -> Outgoing:
-    """Return a dead letter that says how long its value was; the original stands at `x-offset`."""
-    size = str(len(record.value or b"")).encode()
-    return Outgoing(record.key, None, (*record.headers, ("x-value-bytes", size)))
 
 
 class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
@@ -159,8 +124,14 @@ class _Writer(StatelessSinkPartition[ItemT]):
             self._flush()
 
     def _flush(self) -> None:
-        while remaining := self._producer.flush(WAIT_S):
-            _log.warning("waiting for Kafka to confirm %d records of %s", remaining, self._topic)
+        said = time.monotonic()
+        while remaining := self._producer.flush(LOOK_S):
+            STOPPING.check("Kafka")
+            if time.monotonic() - said > WAIT_S:
+                said = time.monotonic()
+                _log.warning(
+                    "waiting for Kafka to confirm %d records of %s", remaining, self._topic
+                )
 
     def _produce(self, record: Outgoing, may_shorten: bool) -> None:
         def settle(error: KafkaError | None, _message: Message | None = None) -> None:
@@ -181,6 +152,7 @@ class _Writer(StatelessSinkPartition[ItemT]):
                     on_delivery=settle,
                 )
             except BufferError:
+                STOPPING.check("Kafka")
                 self._producer.poll(0.1)  # the local queue is full until some are delivered
             except KafkaException as error:
                 settle(error.args[0])

@@ -18,6 +18,7 @@ from dataflows.panes import FIELDS, Pane, statistics
 from dataflows.rolling import Update
 from dataflows.settings import RedisSettings
 from dataflows.steps import Event
+from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Heartbeat
 
 __all__ = ["FeedSink", "PaneSink"]
@@ -27,7 +28,8 @@ _log = logging.getLogger(__name__)
 ItemT = TypeVar("ItemT")
 Versions = Mapping[str, str | None]
 FIRST_WAIT_S: Final = 0.1
-LONGEST_WAIT_S: Final = 5.0
+LONGEST_WAIT_S: Final = 1.0
+ANSWER_S: Final = 2.0
 
 
 class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
@@ -40,9 +42,14 @@ class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
     def __init__(
         self, settings: RedisSettings, fill: Callable[[Pipeline, list[ItemT]], None]
     ) -> None:
-        self._client = redis_client(settings)
+        # Tries are made here, where a stop can cut them short.
+        self._client = redis_client(settings, socket_timeout=ANSWER_S, retry=None)
         self._where = redis_location(settings)
         self._fill = fill
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
     def write_batch(self, items: list[ItemT]) -> None:
         """Write all items."""
@@ -62,6 +69,7 @@ class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
             except redis.RedisError as lost:
                 error = lost  # the connection: nobody knows what was taken
             _log.warning("Redis at %s: %s; trying again in %.1f s", self._where, error, wait_s)
+            STOPPING.check(f"Redis at {self._where}")
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             pipeline.command_stack = list(commands)

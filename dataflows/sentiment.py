@@ -15,10 +15,13 @@ from bytewax.dataflow import Dataflow
 from dataflows import steps
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
-from dataflows.kafka_sink import KafkaSink, dead_letter, prediction_record, without_value
+from dataflows.dead_letters import dead_letter, without_value
+from dataflows.kafka_sink import KafkaSink, prediction_record
 from dataflows.redis_sink import FeedSink, PaneSink
+from dataflows.rejections import RejectionLimits
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
+from dataflows.stopping import STOPPING
 from models.errors import SentiStreamError
 from models.scorer import Scorer
 
@@ -33,7 +36,8 @@ def build(settings: Settings) -> Dataflow:
     ensure_topics(settings)
     flow = Dataflow("sentiment")
     arrivals = op.input("read", flow, KafkaSource(settings))
-    scored = op.flat_map_batch("score", arrivals, steps.Score(scorer, settings.batch))
+    score = steps.Score(scorer, settings.batch, RejectionLimits(settings.rejections))
+    scored = op.flat_map_batch("score", arrivals, score)
     events = op.filter_map("accepted", scored, steps.accepted)
     rejections = op.filter_map("rejected", scored, steps.rejected)
 
@@ -54,6 +58,7 @@ def build(settings: Settings) -> Dataflow:
 
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+STOPPING.install()
 try:
     flow = build(get_settings())
 except SentiStreamError as error:

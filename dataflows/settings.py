@@ -62,6 +62,12 @@ class KafkaSettings(_Group):
     partitions: int = Field(
         default=4, ge=1, le=10_000, description="Partitions of a topic that has to be created."
     )
+    group: str = Field(
+        default="sentistream",
+        min_length=1,
+        description="Consumer group to which positions are committed, for tools that show lag; "
+        "they are never read.",
+    )
     replication: int = Field(
         default=-1,
         ge=-1,
@@ -96,6 +102,24 @@ class DashboardSettings(_Group):
     )
 
 
+class RejectionSettings(_Group):
+    """How much may be rejected before a worker takes the topic for a wrong one, and stops."""
+
+    share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Stop when more than this share of the last `of_last` events was rejected; "
+        "1 is no limit.",
+    )
+    of_last: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Events that `share` is taken of."
+    )
+    in_a_row: int = Field(
+        default=5000, ge=0, description="Stop when so many in a row were rejected; 0 is no limit."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of SentiStream."""
 
@@ -109,6 +133,7 @@ class Settings(BaseSettings):
     dashboard: DashboardSettings = DashboardSettings()
     detector: DetectorOptions = DetectorOptions()
     limits: Limits = Limits()
+    rejections: RejectionSettings = RejectionSettings()
     windows: tuple[int, ...] = Field(
         default=(10, 60, 300, 3600), description="Rolling windows in seconds."
     )

@@ -14,10 +14,11 @@ from dataflows.clients import CONNECT_S, consumer, partitions_of
 from dataflows.contract import Envelope, Record, Rejection, open_envelope
 from dataflows.lateness import Lateness
 from dataflows.settings import Settings
+from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY
 from models.errors import ServiceError
 
-__all__ = ["KafkaSource", "PartitionState"]
+__all__ = ["KafkaSource", "PartitionState", "record_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,15 +67,28 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             settings.lateness_s * 1000, settings.kept_s * 1000, state["newest"]
         )
         self._consumer.assign([TopicPartition(self._topic, partition, self._offset)])
+        self._snapshotted: int | None = None
+        self._committed: int | None = None
         self._awake: datetime | None = None
         self._lag_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[Arrival]:
-        """Return what has arrived, at most one batch."""
+        """Return what has arrived, at most one batch.
+
+        Raises:
+            StopIteration: the flow is to end.
+            ServiceError: the partition cannot be read any more.
+        """
+        if STOPPING.requested:
+            raise StopIteration
         arrivals: list[Arrival] = []
         for message in self._consumer.consume(self._batch, timeout=0):
             if (error := message.error()) is not None:
-                self._judge(error)
+                if error.code() == KafkaError._PARTITION_EOF:
+                    # Behind the last record there may be marks of transactions.
+                    self._offset = max(self._offset, message.offset() or 0)
+                else:
+                    self._judge(error)
                 continue
             arrivals.append(self._open(message))
             # consume() never returns a message without an offset.
@@ -92,24 +106,30 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
 
     def snapshot(self) -> PartitionState:
         """Return the position after the last event that was returned."""
+        self._commit()
         return {"offset": self._offset, "newest": self._lateness.snapshot()}
+
+    def _commit(self) -> None:
+        """Commit the position of the last snapshot but one, which is on disk by now.
+
+        It is for tools that show lag; what the flow resumes from is its own snapshot.
+        """
+        committed, self._snapshotted = self._snapshotted, self._offset
+        if committed is None or committed == self._committed:
+            return
+        self._committed = committed
+        place = TopicPartition(self._topic, self._partition, committed)
+        try:
+            self._consumer.commit(offsets=[place], asynchronous=True)
+        except KafkaException as error:
+            _log.debug("position not committed: %s", error.args[0].str())
 
     def close(self) -> None:
         """Close the connections."""
         self._consumer.close()
 
     def _open(self, message: Message) -> Arrival:
-        kind, timestamp = message.timestamp()
-        headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-        record = Record(
-            topic=self._topic,
-            partition=self._partition,
-            offset=message.offset() or 0,
-            key=_bytes(message.key()),
-            value=_bytes(message.value()),
-            headers=tuple((name, _bytes(value)) for name, value in headers),
-            timestamp_ms=timestamp if kind and timestamp >= 0 else None,
-        )
+        record = record_of(message)
         TELEMETRY.events.increment()
         arrival = open_envelope(record, self._max_bytes)
         if isinstance(arrival, Rejection) or not self._lateness.is_late(
@@ -158,6 +178,21 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         )
         if high >= 0:
             TELEMETRY.set_lag(self._partition, max(0, high - self._offset))
+
+
+def record_of(message: Message) -> Record:
+    """Return what the client has read, as it came."""
+    kind, timestamp = message.timestamp()
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    return Record(
+        topic=message.topic() or "",
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=tuple((name, _bytes(value)) for name, value in headers),
+        timestamp_ms=timestamp if kind and timestamp >= 0 else None,
+    )
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -16,8 +16,10 @@ from dataflows.content import read_content
 from dataflows.contract import Envelope, Rejection, format_time
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
+from dataflows.rejections import RejectionLimits
 from dataflows.rolling import Rolling, Update
 from dataflows.source import Arrival
+from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY
 from models.errors import ContentError
 from models.prediction import prediction
@@ -59,9 +61,10 @@ class Event:
 class Score:
     """Reads and scores events in pieces of a bounded size."""
 
-    def __init__(self, scorer: Scorer, batch: int) -> None:
+    def __init__(self, scorer: Scorer, batch: int, limits: RejectionLimits) -> None:
         self._scorer = scorer
         self._batch = batch
+        self._limits = limits
 
     def __call__(self, arrivals: list[Arrival]) -> Iterable[Event | Rejection]:
         """Return one result per arrival, in order."""
@@ -80,7 +83,7 @@ class Score:
                     waiting.append((index, arrival))
                 except ContentError as error:
                     results[index] = Rejection(arrival.record, error.reason, str(error))
-        scores = self._scorer.score(contents)
+        scores = self._scores(contents)
         for (index, envelope), score in zip(waiting, scores, strict=True):
             if isinstance(score, ContentError):
                 results[index] = Rejection(envelope.record, score.reason, str(score))
@@ -88,8 +91,29 @@ class Score:
                 text = _prediction(envelope, score, self._scorer.versions)
                 results[index] = Event(envelope, score, text)
         done = [result for result in results if result is not None]
-        TELEMETRY.rejected.increment(sum(isinstance(result, Rejection) for result in done))
+        reasons = [result.reason if isinstance(result, Rejection) else None for result in done]
+        TELEMETRY.rejected.increment(len(reasons) - reasons.count(None))
+        if too_many := self._limits.count(reasons):
+            STOPPING.request(too_many)
         return done
+
+    def _scores(self, contents: Sequence[Content]) -> Sequence[Scored | ContentError]:
+        """Score a batch; if that fails, each content alone, so that one does not harm the others.
+
+        What the models cannot digest may be anything, so any exception is taken for its fault. If
+        the models are at fault, everything fails, and the limits of rejections stop the flow.
+        """
+        try:
+            return self._scorer.score(contents)
+        except Exception:
+            _log.exception("scoring %d events failed; each is tried alone", len(contents))
+            return [self._alone(content) for content in contents]
+
+    def _alone(self, content: Content) -> Scored | ContentError:
+        try:
+            return self._scorer.score([content])[0]
+        except Exception as error:
+            return ContentError("scoring_failed", f"{type(error).__name__}: {error}")
 
 
 def _prediction(envelope: Envelope, scored: Scored, versions: Mapping[str, str | None]) -> str:

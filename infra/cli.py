@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from infra import dlq_commands
 from models.errors import SentiStreamError
 
 __all__ = ["app"]
@@ -39,6 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug's traceback is for a report, and is best in plain text
     help="Live sentiment from streams of images and text.",
 )
+
+
+app.add_typer(dlq_commands.app, name="dlq")
 
 
 def _show_version(wanted: bool) -> None:

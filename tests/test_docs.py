@@ -35,7 +35,10 @@ def test_every_reason_is_documented_and_the_reverse() -> None:
 
 def test_every_command_is_documented_and_the_reverse() -> None:
     commands = set(get_command(app).commands)
-    assert set(re.findall(r"(?<=sentistream )([a-z]+)(?= --| [a-z]+\.)", README)) == commands
+    assert (
+        set(re.findall(r"(?<=sentistream )([a-z]+)(?= --| [a-z]+\.| [a-z]+ --)", README))
+        == commands
+    )
 
 
 def test_the_fields_of_a_pane_are_documented_in_their_order() -> None:

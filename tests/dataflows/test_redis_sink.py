@@ -67,3 +67,5 @@ def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
     assert not writing.is_alive()
     assert client.hget(keys.rolling("a", 10), "as_of") == "60"
     assert client.xlen(keys.updates) == 1
+    sink.close()
+    client.close()

@@ -1,0 +1,116 @@
+"""Dead letters: rejected records with the reason, how they are written, and how they go back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from dataflows.contract import Headers, Record, Rejection
+
+__all__ = ["REPLAYED", "DeadLetter", "Outgoing", "dead_letter", "without_value"]
+
+DETAIL_CHARS: Final = 500  # of a header; more helps nobody
+REPLAYED: Final = "x-replayed"  # how often a record has come back from the dead letters
+VALUE_BYTES: Final = "x-value-bytes"
+ADDED: Final = ("x-reason", "x-detail", "x-topic", "x-partition", "x-offset", "x-timestamp")
+
+
+class Outgoing(NamedTuple):
+    """A record to be written."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def dead_letter(rejection: Rejection) -> Outgoing:
+    """Return the rejected record unchanged, with the reason and where it stood as headers."""
+    record = rejection.record
+    stamp = "" if record.timestamp_ms is None else str(record.timestamp_ms)
+    values = (
+        *(rejection.reason, rejection.detail, record.topic),
+        *(str(record.partition), str(record.offset), stamp),
+    )
+    # The detail may quote the record, which may hold anything, also lone surrogates.
+    encoded = tuple(
+        (name, value[:DETAIL_CHARS].encode(errors="backslashreplace"))
+        for name, value in zip(ADDED, values, strict=True)
+    )
+    return Outgoing(record.key, record.value, record.headers + encoded)
+
+
+def without_value(record: Outgoing) -> Outgoing:
+    """Return a dead letter that says how long its value was; the original stands at `x-offset`."""
+    size = str(len(record.value or b"")).encode()
+    return Outgoing(record.key, None, (*record.headers, (VALUE_BYTES, size)))
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter as it is read back.
+
+    Attributes:
+        partition: where it stands in the topic of dead letters.
+        offset: likewise.
+        reason: one of `REASONS`.
+        detail: the same in words.
+        original: the record as it was rejected, with the place where it stood. Its value is None
+            if the topic of dead letters did not let it in.
+        value_bytes: length of the original value.
+    """
+
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    original: Record
+    value_bytes: int
+
+    @classmethod
+    def of(cls, record: Record) -> DeadLetter:
+        """Read a record of the topic of dead letters.
+
+        Raises:
+            ValueError: its last headers are not those that a dead letter ends with.
+        """
+        headers = list(record.headers)
+        value_bytes = len(record.value or b"")
+        try:
+            if headers[-1][0] == VALUE_BYTES:
+                value_bytes = int(headers.pop()[1] or b"")
+            added = _texts(headers[-len(ADDED) :])
+            original = Record(
+                topic=added["x-topic"],
+                partition=int(added["x-partition"]),
+                offset=int(added["x-offset"]),
+                key=record.key,
+                value=record.value,
+                headers=tuple(headers[: -len(ADDED)]),
+                timestamp_ms=int(added["x-timestamp"]) if added["x-timestamp"] else None,
+            )
+            reason, detail = added["x-reason"], added["x-detail"]
+        except (IndexError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"record {record.offset} in partition {record.partition} of {record.topic} is no "
+                f"dead letter: {error!r}"
+            ) from error
+        return cls(record.partition, record.offset, reason, detail, original, value_bytes)
+
+    @property
+    def replays(self) -> int:
+        """How often it had come back before it was rejected this time."""
+        try:
+            return int(dict(self.original.headers).get(REPLAYED) or b"0")
+        except ValueError:
+            return 1  # somebody else's header of that name: take it for a loop
+
+    def replayed(self, value: bytes | None) -> Outgoing:
+        """Return the original record with the marker that a loop is noticed by."""
+        marker = (REPLAYED, str(self.replays + 1).encode())
+        headers = [header for header in self.original.headers if header[0] != REPLAYED]
+        return Outgoing(self.original.key, value, (*headers, marker))
+
+
+def _texts(headers: list[tuple[str, bytes | None]]) -> Mapping[str, str]:
+    return {name: (value or b"").decode() for name, value in headers}

@@ -11,12 +11,22 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from dataflows.keys import RESOLUTIONS_S
 from dataflows.panes import EMPTY, FIELDS, Pane
 
-__all__ = ["Change", "Delta", "Minute", "OpenMinutes", "Partial", "pack", "unpack"]
+__all__ = [
+    "Change",
+    "Delta",
+    "Minute",
+    "OpenMinutes",
+    "Order",
+    "Partial",
+    "pack",
+    "unpack",
+]
 
 MINUTE_S = 60
 
@@ -28,12 +38,14 @@ class Partial:
     """Sums of a batch of events of one source.
 
     Attributes:
+        source: of all of them.
         panes: by bucket (epoch s), for 1 s buckets.
         newest_ms: newest event time in the batch, epoch milliseconds.
         stamps_ms: timestamps of the records, for the latency; only in the partial of a source,
             not in that of all sources.
     """
 
+    source: str
     panes: Panes = field(default_factory=dict)
     newest_ms: int = 0
     stamps_ms: list[int] = field(default_factory=list)
@@ -53,6 +65,13 @@ class Delta(NamedTuple):
     panes: Panes
     newest_ms: int
     stamps_ms: list[int]
+
+
+class Order(Enum):
+    """What a source tells its minutes besides what to add."""
+
+    CLOSE = "close"  # leave the state
+    TELL = "tell"  # all panes once more
 
 
 class OpenMinutes:
@@ -104,6 +123,10 @@ class OpenMinutes:
         self._open.difference_update(closed)
         return closed
 
+    def newest_first(self) -> list[int]:
+        """Return the open minutes (start, epoch s), the newest one first."""
+        return sorted(self._open, reverse=True)
+
     def snapshot(self) -> tuple[int, list[tuple[int, int]]]:
         """Return the newest event time (ms) and the open minutes as runs (first, count)."""
         runs: list[tuple[int, int]] = []
@@ -127,12 +150,14 @@ class Change(NamedTuple):
         stamps_ms: timestamps of the records that made the change.
         restored: the packed 1 s panes of the minute after a restart. They are in Redis already;
             they only tell the rolling windows what was there.
+        rewritten: the change is the whole minute once more, for a Redis that has lost it.
     """
 
     panes: Mapping[int, Panes]
     newest_ms: int
     stamps_ms: list[int]
     restored: bytes | None = None
+    rewritten: bool = False
 
 
 class Minute:
@@ -161,6 +186,12 @@ class Minute:
             stamps_ms += delta.stamps_ms
             self._newest_ms = max(self._newest_ms, delta.newest_ms)
         return Change(_by_resolution(panes, changed), self._newest_ms, stamps_ms)
+
+    def whole(self) -> Change:
+        """Return all panes, for a Redis that has lost them."""
+        panes = self._unpacked()
+        told = _by_resolution(panes, set(panes))
+        return Change(told, self._newest_ms, [], rewritten=True)
 
     def restored(self) -> Change:
         """Return the whole minute for those who have lost it."""

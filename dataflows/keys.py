@@ -69,6 +69,10 @@ class Keys:
         """Return the key of a worker's heartbeat."""
         return f"{self.prefix}:worker:{worker_id}"
 
+    def witness(self, worker: int) -> str:
+        """Return the key that says which server has all panes of a worker."""
+        return f"{self.prefix}:witness:{worker}"
+
     @property
     def updates(self) -> str:
         """Stream of changed 1 s panes: `source`, `bucket`, `pane`."""

@@ -15,6 +15,7 @@ from redis.client import Pipeline
 from dataflows.clients import redis_client, redis_location
 from dataflows.keys import ALL_SOURCES, EVENTS_MAXLEN, EXPIRY_S, UPDATES_MAXLEN, Keys
 from dataflows.panes import FIELDS, Pane, statistics
+from dataflows.rewriting import rewrites
 from dataflows.rolling import Update
 from dataflows.settings import RedisSettings
 from dataflows.steps import Event
@@ -133,6 +134,7 @@ class _PaneWriter(_Writer[tuple[str, Update]]):
         super().write_batch(items)
         now_ms = time.time() * 1000
         for _, update in items:
+            rewrites().written += update.rewritten
             for stamp_ms in update.stamps_ms:
                 TELEMETRY.latency.add(now_ms - stamp_ms)
 

@@ -21,6 +21,7 @@ class Update:
         as_of: newest pane of the source (epoch s), where every window ends.
         newest_ms: newest event time of the source.
         stamps_ms: timestamps of the records behind this update, for the latency.
+        rewritten: how many whole minutes are in it for a Redis that has lost them.
     """
 
     panes: Mapping[int, Panes]
@@ -28,6 +29,7 @@ class Update:
     as_of: int
     newest_ms: int
     stamps_ms: list[int] = field(default_factory=list)
+    rewritten: int = 0
 
 
 class Rolling:
@@ -48,9 +50,11 @@ class Rolling:
         """Apply changes in their order and return what is now true, None for no pane at all."""
         written: dict[int, Panes] = {}
         stamps_ms: list[int] = []
+        rewritten = 0
         for change in changes:
             self._newest_ms = max(self._newest_ms, change.newest_ms)
             stamps_ms += change.stamps_ms
+            rewritten += change.rewritten
             if change.restored is not None:
                 # The newest pane of that minute is at most its last second: skip old minutes
                 # without unpacking them.
@@ -64,7 +68,9 @@ class Rolling:
                 written.setdefault(resolution, {}).update(panes)
         if self._newest is None:
             return None
-        return Update(written, dict(self._sums), self._newest, self._newest_ms, stamps_ms)
+        return Update(
+            written, dict(self._sums), self._newest, self._newest_ms, stamps_ms, rewritten
+        )
 
     def _restore(self, panes: Panes) -> None:
         for bucket, pane in sorted(panes.items()):

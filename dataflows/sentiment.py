@@ -11,14 +11,17 @@ from functools import partial
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
 
 from dataflows import steps
+from dataflows.blocks import Order, Partial
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
 from dataflows.dead_letters import dead_letter, without_value
 from dataflows.kafka_sink import KafkaSink, prediction_record
 from dataflows.redis_sink import FeedSink, PaneSink
 from dataflows.rejections import RejectionLimits
+from dataflows.rewriting import RedisWatch
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
 from dataflows.stopping import STOPPING
@@ -48,7 +51,9 @@ def build(settings: Settings) -> Dataflow:
     op.output("feed", events, FeedSink(redis))
 
     sums = op.flat_map_batch("sum", events, steps.partial_sums)
-    deltas = op.stateful_batch("open", sums, partial(steps.OpenMinutesLogic, settings.kept_s))
+    lost = op.map("tell-all", op.input("redis", flow, RedisWatch(redis)), steps.tell_all)
+    orders: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, lost)
+    deltas = op.stateful_batch("open", orders, partial(steps.OpenMinutesLogic, settings.kept_s))
     minutes = op.map("by-minute", deltas, steps.by_minute)
     changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
     sources = op.map("by-source", changes, steps.by_source)

@@ -11,12 +11,13 @@ from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from dataflows.blocks import Change, Delta, Minute, OpenMinutes, Partial
+from dataflows.blocks import Change, Delta, Minute, OpenMinutes, Order, Partial
 from dataflows.content import read_content
 from dataflows.contract import Envelope, Rejection, format_time
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
 from dataflows.rejections import RejectionLimits
+from dataflows.rewriting import rewrites
 from dataflows.rolling import Rolling, Update
 from dataflows.source import Arrival
 from dataflows.stopping import STOPPING
@@ -36,6 +37,7 @@ __all__ = [
     "by_source",
     "partial_sums",
     "rejected",
+    "tell_all",
 ]
 
 _log = logging.getLogger(__name__)
@@ -139,45 +141,67 @@ def rejected(result: Event | Rejection) -> Rejection | None:
 
 def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
     """Sum a batch by source, and over all sources, so that little crosses to other workers."""
-    sums: dict[str, Partial] = {ALL_SOURCES: Partial()}
+    sums: dict[str, Partial] = {ALL_SOURCES: Partial(ALL_SOURCES)}
     for event in events:
         envelope = event.envelope
         pane = Pane.of(event.scored.observations)
         TELEMETRY.observations.increment(pane.n)
-        partial = sums.setdefault(envelope.source, Partial())
+        partial = sums.setdefault(envelope.source, Partial(envelope.source))
         partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
         sums[ALL_SOURCES].add(envelope.time_ms, pane, None)
     return sums.items() if events else ()
 
 
-class OpenMinutesLogic(StatefulBatchLogic[Partial, tuple[int, Delta | None], Any]):
-    """By source: cuts partial sums by minute, and tells minutes when they are closed."""
+def tell_all(source: str) -> tuple[str, Order]:
+    """Ask a source to tell all its panes once more."""
+    return source, Order.TELL
+
+
+class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Delta | Order], Any]):
+    """By source: cuts partial sums by minute, and gives minutes their orders."""
 
     def __init__(self, kept_s: int, state: Any | None) -> None:  # noqa: ANN401
-        self._minutes = OpenMinutes(kept_s, state)
+        self._source: str | None
+        self._source, minutes = state or (None, None)
+        self._minutes = OpenMinutes(kept_s, minutes)
+        if self._source is not None:
+            rewrites().sources.add(self._source)
 
-    def on_batch(self, values: list[Partial]) -> tuple[Iterable[tuple[int, Delta | None]], bool]:
-        """Return deltas by minute; None closes one."""
-        out: list[tuple[int, Delta | None]] = []
-        for partial in values:
-            deltas, expired = self._minutes.split(partial)
-            out += deltas.items()
-            if expired:
-                TELEMETRY.expired.increment(expired)
-                _log.error(
-                    "%d events lie further back than panes are kept and are not counted; raise "
-                    "SENTISTREAM_RETENTION_S",
-                    expired,
-                )
-        out += ((minute, None) for minute in self._minutes.close())
+    def on_batch(
+        self, values: list[Partial | Order]
+    ) -> tuple[Iterable[tuple[int, Delta | Order]], bool]:
+        """Return deltas and orders by minute."""
+        out: list[tuple[int, Delta | Order]] = []
+        for value in values:
+            if isinstance(value, Order):
+                minutes = self._minutes.newest_first()
+                rewrites().asked += len(minutes)
+                out += ((minute, value) for minute in minutes)
+            else:
+                out += self._split(value)
+        out += ((minute, Order.CLOSE) for minute in self._minutes.close())
         return out, self.RETAIN
 
+    def _split(self, partial: Partial) -> Iterable[tuple[int, Delta]]:
+        if self._source is None:
+            self._source = partial.source
+            rewrites().sources.add(partial.source)
+        deltas, expired = self._minutes.split(partial)
+        if expired:
+            TELEMETRY.expired.increment(expired)
+            _log.error(
+                "%d events lie further back than panes are kept and are not counted; raise "
+                "SENTISTREAM_RETENTION_S",
+                expired,
+            )
+        return deltas.items()
+
     def snapshot(self) -> Any:  # noqa: ANN401
-        """Return the newest event time and the open minutes."""
-        return self._minutes.snapshot()
+        """Return the source, its newest event time and the open minutes."""
+        return self._source, self._minutes.snapshot()
 
 
-def by_minute(item: tuple[str, tuple[int, Delta | None]]) -> tuple[str, Delta | None]:
+def by_minute(item: tuple[str, tuple[int, Delta | Order]]) -> tuple[str, Delta | Order]:
     """Move the minute from the value into the key."""
     source, (minute, delta) = item
     return f"{source}{SEPARATOR}{minute}", delta
@@ -189,7 +213,7 @@ def by_source(item: tuple[str, Change]) -> tuple[str, Change]:
     return key.rpartition(SEPARATOR)[0], change
 
 
-class MinuteLogic(StatefulBatchLogic[Delta | None, Change, Any]):
+class MinuteLogic(StatefulBatchLogic[Delta | Order, Change, Any]):
     """By source and minute: the exact panes."""
 
     def __init__(self, state: Any | None) -> None:  # noqa: ANN401
@@ -197,11 +221,13 @@ class MinuteLogic(StatefulBatchLogic[Delta | None, Change, Any]):
         # After a restart the rolling windows have to be told what was there.
         self._restore_at = None if state is None else datetime.now(UTC)
 
-    def on_batch(self, values: list[Delta | None]) -> tuple[Iterable[Change], bool]:
+    def on_batch(self, values: list[Delta | Order]) -> tuple[Iterable[Change], bool]:
         """Add deltas, return absolute values; the state ends when the minute is closed."""
-        deltas = [delta for delta in values if delta is not None]
+        deltas = [value for value in values if isinstance(value, Delta)]
         changes = [self._minute.add(deltas)] if deltas else []
-        return changes, len(deltas) < len(values)
+        # One for each order, since each is counted until it is written.
+        changes += [self._minute.whole() for value in values if value is Order.TELL]
+        return changes, Order.CLOSE in values
 
     def on_notify(self) -> tuple[Iterable[Change], bool]:
         """Return the whole minute once after a restart."""

@@ -80,7 +80,7 @@ def finetune(
                 network.load_state_dict(average.state_dict())
             # Joined now, and not before: a large phase takes as much memory again as its sources.
             faces = Faces.join([train[name] for name in settings.phases[phase].sources])
-            faces = _taught(settings.phases[phase].taught, faces, average, state, within)
+            faces = _taught(settings, phase, faces, average, state, within)
             learner = Learner(config, phase, network, average, faces, samplers[phase], state.step)
             if within > 0:
                 learner.load(state.optimizer, state.schedule)
@@ -143,19 +143,25 @@ def _epochs(settings: Finetuning) -> list[tuple[int, int]]:
 
 
 def _taught(
-    share: float, faces: Faces, average: nn.Module, state: Checkpoint, within: int
+    settings: Finetuning,
+    phase: int,
+    faces: Faces,
+    average: nn.Module,
+    state: Checkpoint,
+    within: int,
 ) -> Faces:
     """Return the faces with targets that are partly what the average of the last phase says.
 
     It says so once, at the start of the phase; the checkpoint keeps it for a resumption.
     """
+    share, precision = settings.phases[phase].taught, settings.precision
     if not share:
         state.teacher = {}
         return faces
     if within == 0:
         mirrored = np.ascontiguousarray(faces.images[:, :, ::-1])
-        logits = predict_logits(average, faces.images) + predict_logits(average, mirrored)
-        state.teacher = {"probabilities": (logits / 2).softmax(1)}
+        logits = [predict_logits(average, x, precision) for x in (faces.images, mirrored)]
+        state.teacher = {"probabilities": torch.stack(logits).mean(0).softmax(1)}
     said = state.teacher["probabilities"].numpy()
     return replace(faces, targets=(1 - share) * faces.targets + share * said)
 

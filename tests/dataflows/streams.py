@@ -38,6 +38,13 @@ class Sent:
     timestamp_ms: int | None = None
 
 
+def recovery(folder: Path) -> list[str]:
+    """Make a recovery store, and return the options that name it."""
+    folder.mkdir()
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True)
+    return ["-r", str(folder), "-s", "1", "-b", "0"]
+
+
 class Stream:
     """The topics and keys of one run of the flow."""
 

@@ -12,7 +12,7 @@ events = st.lists(st.tuples(st.integers(0, 400_000), panes), max_size=40)
 
 
 def partial(batch: list[tuple[int, Pane]]) -> Partial:
-    result = Partial()
+    result = Partial("a")
     for time_ms, pane in batch:
         result.add(time_ms, pane, time_ms + 5)
     return result

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from streams import Sent, Stream
+from streams import Sent, Stream, recovery
 
 from dataflows.clients import partitions_of
 from dataflows.stopping import Stopping
@@ -25,12 +23,6 @@ STOP_S = 5.0  # the promise
 def events(count: int) -> list[Sent]:
     value = json.dumps({"emotions": [dict.fromkeys(EXPRESSIONS, 1 / 7)]}).encode()
     return [Sent(value, JSON, key=f"source {index % 5}") for index in range(count)]
-
-
-def recovery(folder: Path) -> list[str]:
-    folder.mkdir()
-    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(folder), "1"], check=True)
-    return ["-r", str(folder), "-s", "1", "-b", "0"]
 
 
 @pytest.mark.integration

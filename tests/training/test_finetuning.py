@@ -116,6 +116,7 @@ def test_a_phase_is_taught_by_the_average_of_the_last_one(faces: Faces, tmp_path
     before = tune(faces, tmp_path, stop_after=1)
     assert before.teacher == {}
     network = build(NETWORK, class_count=7, pretrained=False)
+    keep_depthwise_in_float32(network)
     network.load_state_dict(before.average)
     after = tune(faces, tmp_path, stop_after=2)
     twice = np.concatenate([faces.images, faces.images])  # as both sources have these faces

@@ -2,6 +2,7 @@
 #   make demo                      the whole stack with a sample video, until Ctrl-C
 #   make demo ARGS="--seconds 60"  the same for a minute, with a JSON summary
 #   make test ARGS="-k panes"      the tests
+#   make test-kafka                those on a real Apache Kafka, which Java and Maven put together
 #   make lint | bench | clean
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ PINS := pyproject.toml constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-kafka lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,7 +29,10 @@ demo: $(VENV)/.local
 	@$(BIN)/sentistream up --demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+
+test-kafka: $(VENV)/.dev
+	$(BIN)/python -m pytest -m kafka $(ARGS)
 
 # The types of training/ are checked against those of torch.
 lint: $(VENV)/.train

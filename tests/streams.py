@@ -23,7 +23,7 @@ from dataflows.panes import Pane
 from dataflows.settings import KafkaSettings, RedisSettings, Settings
 from infra.offsets import OffsetReader
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PATIENCE_S = 120.0  # a loaded machine may score a few pictures a second
 
 

@@ -1,0 +1,127 @@
+"""A topic, its flow and what has come of it, compared with the oracle."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+from oracle import SUMS, WINDOWS_S, Expected, expected
+from streams import Flow, Sent, Stream, recovery
+
+PATIENCE_S = 240.0
+
+
+class World:
+    """A stream with a recovery store; its flow may be killed as often as one likes."""
+
+    def __init__(self, stream: Stream, directory: Path) -> None:
+        self.stream = stream
+        self.options = recovery(directory / "recovery")
+
+    def send(self, events: list[Sent]) -> None:
+        """Put events on the topic."""
+        self.stream.send(events)
+
+    def oracle(self) -> Expected:
+        """Compute what has to come of the topic as it is now."""
+        kafka = self.stream.settings.kafka
+        return expected(kafka.brokers, kafka.topic)
+
+    def difference(self, world: Expected) -> str:
+        """Return the first difference between Redis and the oracle; nothing if there is none."""
+        stream = self.stream
+        for resolution in (1, 10, 60):
+            found = stream.panes(resolution)
+            wanted = {
+                (source, bucket): tuple(sums[name] for name in SUMS)
+                for (r, source, bucket), sums in world.panes.items()
+                if r == resolution
+            }
+            if found.keys() != wanted.keys():
+                return f"{len(found.keys() ^ wanted.keys())} panes of {resolution} s too many/few"
+            for key, sums in wanted.items():
+                if tuple(found[key]) != sums:
+                    return f"pane {key} of {resolution} s is {tuple(found[key])}, not {sums}"
+        pipeline = stream.redis.pipeline(transaction=False)
+        for source, window in world.rolling:
+            pipeline.hgetall(stream.keys.rolling(source, window))
+        for ((source, window), (end, sums)), fields in zip(
+            world.rolling.items(), pipeline.execute(), strict=True
+        ):
+            wanted_fields = {"as_of": end} | {name: sums[name] for name in SUMS}
+            if {name: int(fields.get(name, -1)) for name in wanted_fields} != wanted_fields:
+                return f"the last {window} s of {source} are {fields}, not {wanted_fields}"
+        newest = dict(stream.redis.zrange(stream.keys.sources, 0, -1, withscores=True))
+        if newest != world.newest_ms:
+            return f"sources are {newest}, not {world.newest_ms}"
+        return ""
+
+    def settle(self, flow: Flow, world: Expected, patience_s: float = PATIENCE_S) -> float:
+        """Wait until Redis is as the oracle says, and return how long that took in seconds."""
+        began = time.monotonic()
+        while True:
+            try:
+                difference = self.difference(world)
+            except redis.RedisError as error:
+                difference = str(error)
+            elapsed = time.monotonic() - began
+            if not difference:
+                return elapsed
+            assert flow.process.poll() is None, flow.said()
+            assert elapsed < patience_s, f"{difference}\n{flow.said()}"
+            time.sleep(0.2)
+
+    def check_dead_letters(self, world: Expected) -> int:
+        """Check the dead letters, and return how many were written more than once.
+
+        A crash may write those of its last second again; each has the place of its event.
+        """
+        kafka = self.stream.settings.kafka
+        written: Counter[tuple[int, int]] = Counter()
+        for record in self.stream.records(kafka.dlq_topic):
+            headers = dict(record.headers() or [])
+            assert headers["x-topic"] == kafka.topic.encode()
+            place = int(headers["x-partition"] or -1), int(headers["x-offset"] or -1)
+            assert world.rejected.get(place) == (headers["x-reason"] or b"").decode(), place
+            written[place] += 1
+        assert written.keys() == world.rejected.keys()
+        return written.total() - len(written)
+
+    def run_until(
+        self, world: Expected, kills: int, generator: random.Random, longest_s: float
+    ) -> Counter[str]:
+        """Start the flow and kill it so many times at random moments, then let it settle."""
+        figures: Counter[str] = Counter()
+        for _ in range(kills):
+            with self.stream.flow(*self.options) as flow:
+                self.wait_started(flow)
+                time.sleep(generator.random() * longest_s)
+                assert flow.process.poll() is None, flow.said()
+                flow.process.kill()
+                flow.process.wait()
+            figures["kills"] += 1
+        with self.stream.flow(*self.options) as flow:
+            self.settle(flow, world)
+        figures["repeated dead letters"] = self.check_dead_letters(world)
+        return figures
+
+    def wait_started(self, flow: Flow) -> None:
+        """Wait for the first heartbeat, which comes when the flow is about to read."""
+        key = self.stream.keys.worker(f"{socket.gethostname()}-{flow.process.pid}")
+        self.wait(flow, lambda: bool(self.stream.redis.exists(key)))
+
+    def wait(self, flow: Flow, ready: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        until = time.monotonic() + PATIENCE_S
+        while not ready():
+            assert flow.process.poll() is None, flow.said()
+            assert time.monotonic() < until, flow.said()
+            time.sleep(0.05)
+
+
+__all__ = ["PATIENCE_S", "WINDOWS_S", "World"]

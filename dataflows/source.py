@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 Arrival = Envelope | Rejection
 IDLE: Final = timedelta(milliseconds=5)  # between two looks at an empty partition
 LAG_EVERY: Final = timedelta(seconds=1)
+COUNT_EVERY: Final = timedelta(seconds=10)
+COUNT_S: Final = 1.0  # a broker that is away is told of elsewhere
 
 
 class PartitionState(TypedDict):
@@ -39,21 +41,26 @@ class KafkaSource(FixedPartitionedSource[Arrival, PartitionState]):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._count = 0  # of partitions, as Bytewax was told
 
     def list_parts(self) -> list[str]:
         """Return one name per Kafka partition."""
         kafka = self._settings.kafka
-        return [str(partition) for partition in partitions_of(kafka, kafka.topic)]
+        partitions = partitions_of(kafka, kafka.topic)
+        self._count = len(partitions)
+        return [str(partition) for partition in partitions]
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: PartitionState | None
     ) -> _Partition:
         """Open one partition where the snapshot says, else where the settings say."""
-        return _Partition(self._settings, int(for_part), resume_state)
+        return _Partition(self._settings, int(for_part), self._count, resume_state)
 
 
 class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
-    def __init__(self, settings: Settings, partition: int, state: PartitionState | None) -> None:
+    def __init__(
+        self, settings: Settings, partition: int, count: int, state: PartitionState | None
+    ) -> None:
         kafka = settings.kafka
         self._topic, self._partition = kafka.topic, partition
         self._max_bytes = settings.limits.max_bytes
@@ -70,7 +77,8 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         self._snapshotted: int | None = None
         self._committed: int | None = None
         self._awake: datetime | None = None
-        self._lag_at = datetime.now(UTC)
+        self._lag_at = self._count_at = datetime.now(UTC)
+        self._known = count
 
     def next_batch(self) -> Iterable[Arrival]:
         """Return what has arrived, at most one batch.
@@ -98,6 +106,9 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         if now >= self._lag_at:
             self._lag_at = now + LAG_EVERY
             self._report_lag()
+        if self._partition == 0 and now >= self._count_at:
+            self._count_at = now + COUNT_EVERY
+            self._count_partitions()
         return arrivals
 
     def next_awake(self) -> datetime | None:
@@ -158,6 +169,23 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         if error.fatal():
             raise ServiceError(f"{where} cannot be read: {error.str()}")
         _log.warning("%s: %s; trying again", where, error.str())
+
+    def _count_partitions(self) -> None:
+        """Tell of partitions that nobody reads; the first partition does it for all."""
+        try:
+            topics = self._consumer.list_topics(self._topic, timeout=COUNT_S).topics
+        except KafkaException as error:
+            _log.debug("partitions cannot be counted: %s", error.args[0].str())
+            return
+        count = len(topics[self._topic].partitions)
+        if count > self._known:
+            _log.error(
+                "%s has %d partitions now, and %d are read: start the flow again, with all its "
+                "processes, to read the others too",
+                self._topic,
+                count,
+                self._known,
+            )
 
     def _first_offset(self, start: str) -> int:
         try:

@@ -100,8 +100,11 @@ def test_workers_and_partitions_may_become_more_and_fewer(world: World) -> None:
             time.sleep(1)
     kafka = world.stream.settings.kafka
     admin = AdminClient({"bootstrap.servers": kafka.brokers})
-    for future in admin.create_partitions([NewPartitions(kafka.topic, 8)]).values():
-        future.result()
+    with world.stream.flow(*world.options) as flow:
+        world.wait_started(flow)
+        for future in admin.create_partitions([NewPartitions(kafka.topic, 8)]).values():
+            future.result()
+        world.wait(flow, lambda: "has 8 partitions now, and 4 are read" in flow.said())
     world.send(traffic(EVENTS // 3, seed=10, mix=Mix(partitions=8)))
     expected = world.oracle()
     with world.stream.flow(*world.options, "-w", "2") as flow:

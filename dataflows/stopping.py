@@ -13,12 +13,12 @@ from typing import Final
 
 from models.errors import ServiceError
 
-__all__ = ["STOPPING", "Stopping"]
+__all__ = ["NO_USE", "STOPPING", "Stopping"]
 
 _log = logging.getLogger(__name__)
 
 GRACE_S: Final = 1.5  # for a service that is away; a stop is promised within 5 s
-FAILED: Final = 1  # exit code
+NO_USE: Final = 3  # exit code: starting again as it is would be of no use
 
 
 class Stopping:
@@ -38,7 +38,7 @@ class Stopping:
 
         Args:
             reason: what went wrong; it becomes the last line of the process, whose exit code is
-                then 1. None is an end that was wished for.
+                then `NO_USE`. None is an end that was wished for.
         """
         if self._since is None:
             self._since = time.monotonic()
@@ -78,7 +78,7 @@ class Stopping:
         sys.stdout.flush()
         sys.stderr.flush()
         logging.shutdown()
-        os._exit(FAILED)
+        os._exit(NO_USE)
 
 
 STOPPING: Final = Stopping()

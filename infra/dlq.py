@@ -166,30 +166,12 @@ class Box:
 
     def _read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[DeadLetter]:
         """Yield the dead letters from start to end of each partition."""
-        left = {n: end[n] for n in start if start[n] < end[n]}
-        reader: Consumer = consumer(self._kafka)
         try:
-            reader.assign([TopicPartition(self._topic, n, start[n]) for n in left])
-            until = time.monotonic() + ANSWER_S
-            while left:
-                messages = reader.consume(BATCH, timeout=LOOK_S)
-                if messages:
-                    until = time.monotonic() + ANSWER_S
-                elif time.monotonic() > until:
-                    raise ServiceError(f"Kafka at {self._kafka.brokers} gives no more dead letters")
-                for message in messages:
-                    place, offset = message.partition() or 0, message.offset() or 0
-                    error = message.error()
-                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                        raise ServiceError(f"{self._topic} cannot be read: {error.str()}")
-                    if error is None and offset < left.get(place, 0):
-                        yield DeadLetter.of(record_of(message))
-                    if place in left and offset + (error is None) >= left[place]:
-                        del left[place]
+            with OffsetReader(self._kafka) as reader:
+                for record in reader.records(self._topic, start, end):
+                    yield DeadLetter.of(record)
         except ValueError as error:
             raise ServiceError(str(error)) from error
-        finally:
-            reader.close()
 
 
 class _Transactions:

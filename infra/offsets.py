@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from dataflows.clients import open_client
+from dataflows.contract import Record
 from dataflows.settings import KafkaSettings
+from dataflows.source import record_of
 from models.errors import ServiceError
 
 __all__ = ["OffsetReader", "Offsets"]
 
 Offsets = dict[int, int]  # partition → offset
+BATCH = 1000
+LOOK_S = 0.05  # consume() waits as long as this, unless it has a whole batch
 ANSWER_S = 5.0  # a broker answers in milliseconds; after this it is taken for unreachable
 
 
@@ -78,6 +82,38 @@ class OffsetReader:
             return ends | self._fetched_ends(filled)
         except KafkaException as error:
             raise ServiceError(f"Kafka does not answer for the topic {topic!r}: {error}") from error
+
+    def records(
+        self, topic: str, start: Mapping[int, int], end: Mapping[int, int]
+    ) -> Iterator[Record]:
+        """Yield the records of a topic from `start` to before `end` of each partition, in no order.
+
+        What is in neither begins at 0.
+
+        Raises:
+            ServiceError: the broker gives no more, or an offset is gone.
+        """
+        left = {n: offset for n, offset in end.items() if start.get(n, 0) < offset}
+        self._consumer.assign([TopicPartition(topic, n, start.get(n, 0)) for n in left])
+        deadline = time.monotonic() + ANSWER_S
+        try:
+            while left:
+                messages = self._consumer.consume(BATCH, timeout=LOOK_S)
+                if messages:
+                    deadline = time.monotonic() + ANSWER_S
+                elif time.monotonic() > deadline:
+                    raise ServiceError(f"Kafka gives no more records of {topic!r}")
+                for message in messages:
+                    partition, offset = message.partition() or 0, message.offset() or 0
+                    error = message.error()
+                    if error is None and offset < left.get(partition, 0):
+                        yield record_of(message)
+                    elif error is not None and error.code() != KafkaError._PARTITION_EOF:
+                        raise ServiceError(f"{topic!r} cannot be read: {error.str()}")
+                    if offset + (error is None) >= left.get(partition, offset + 1):
+                        del left[partition]
+        finally:
+            self._consumer.unassign()
 
     def _partitions(self, topic: str) -> list[int]:
         metadata = self._consumer.list_topics(topic, timeout=ANSWER_S).topics[topic]

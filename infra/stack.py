@@ -15,6 +15,7 @@ from rich.table import Table
 
 from dataflows.clients import check_redis, ensure_topics, redis_location
 from dataflows.settings import Settings
+from dataflows.stopping import NO_USE
 from infra import embedded
 from infra.ports import LOOPBACK, Ports
 from infra.summary import Ledger
@@ -149,6 +150,9 @@ class Stack:
                     env=self._environment() | self._thread_share(),
                     ready=self._heartbeat_probe(ledger, number),
                     limit_s=FLOW_LIMIT_S,
+                    # A cluster cannot go on without one of its processes, nor take it back alone.
+                    group="flow",
+                    final=frozenset({NO_USE}),
                 )
             )
         return programs

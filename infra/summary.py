@@ -14,6 +14,8 @@ from infra.offsets import OffsetReader, Offsets
 
 __all__ = ["Counts", "Ledger", "report"]
 
+# Of a prediction the first, of a dead letter the others.
+IDENTITY = ("ce_id", "x-topic", "x-partition", "x-offset")
 RESOLUTION_S = 60  # the panes that are kept longest
 EXPRESSIONS = {
     "surprise": "surprise",
@@ -65,16 +67,21 @@ class Ledger:
         self._offsets.close()
         self._redis.close()
 
-    def counts(self) -> Counts:
+    def counts(self, *, repeats: bool = False) -> Counts:
         """Return the number of records so far.
+
+        Args:
+            repeats: a flow that was killed may have written results again: count each event once.
+                That takes reading them all.
 
         Raises:
             ServiceError: Kafka does not answer.
         """
+        count = self._distinct if repeats else self._since
         return Counts(
             events_in=self._since(self._kafka.topic, self._events),
-            scored=self._since(self._kafka.predictions_topic, self._scored),
-            rejected=self._since(self._kafka.dlq_topic, self._rejected),
+            scored=count(self._kafka.predictions_topic, self._scored),
+            rejected=count(self._kafka.dlq_topic, self._rejected),
         )
 
     def sources(self) -> dict[str, Pane]:
@@ -102,6 +109,12 @@ class Ledger:
     def _since(self, topic: str, start: Offsets) -> int:
         end = self._offsets.read(topic, "end")
         return sum(offset - start.get(partition, 0) for partition, offset in end.items())
+
+    def _distinct(self, topic: str, start: Offsets) -> int:
+        """Count events by their names in the headers of what was made of them."""
+        end = self._offsets.read(topic, "end")
+        records = self._offsets.records(topic, start, end)
+        return len({tuple(map(dict(record.headers).get, IDENTITY)) for record in records})
 
     def _sum_panes(self) -> dict[str, Pane]:
         sums: dict[str, Pane] = {}

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from infra.restarts import Restarts
 from models.errors import ServiceError
 
 __all__ = ["ChildError", "Program", "Supervisor"]
@@ -39,6 +41,8 @@ class Program:
         env: variables added to those of the supervisor; a value of None takes a variable away.
         limit_s: seconds within which it must be ready.
         disposable: it keeps nothing, so it is killed, after all others have stopped.
+        group: when one program of a group ends by itself, all of them are started again.
+        final: exit codes after which that would not help.
     """
 
     name: str
@@ -47,6 +51,17 @@ class Program:
     env: Mapping[str, str | None] = field(default_factory=dict)
     limit_s: float = 60.0
     disposable: bool = False
+    group: str | None = None
+    final: frozenset[int] = frozenset()
+
+
+@dataclass
+class _Restart:
+    """A group that is being started again."""
+
+    programs: list[Program]
+    at: float  # on the monotonic clock
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,14 @@ class _Child:
         if result is None:
             return None
         return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+    def ended(self) -> str | None:
+        """Return how the child has ended, in words, or None while it runs."""
+        code = self.exit_code()
+        if code is None:
+            return None
+        how = f"exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        return f"{self.program.name} ended unexpectedly ({how})"
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the child and to all that it has started itself."""
@@ -90,11 +113,16 @@ class Supervisor:
 
     Args:
         directory: where the log of each child is written, `NAME.log`; must exist.
+        say: takes a line for people when a group is started again.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, say: Callable[[str], None] = lambda line: None) -> None:
         self._directory = directory
+        self._say = say
         self._children: list[_Child] = []
+        self._pids: dict[str, int] = {}
+        self._restarts: dict[str, Restarts] = defaultdict(Restarts)
+        self._restarting: dict[str, _Restart] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +139,9 @@ class Supervisor:
         begun = time.monotonic()
         waiting = [self._spawn(program) for program in programs]
         while waiting:
+            for child in waiting:
+                if ended := child.ended():
+                    raise ChildError(f"{ended}. {child.last_lines()}")
             self.check()
             waiting = [child for child in waiting if not child.program.ready()]
             elapsed = time.monotonic() - begun
@@ -124,26 +155,40 @@ class Supervisor:
                 time.sleep(POLL_S)
 
     def check(self) -> None:
-        """Return at once if all children run.
+        """Return at once if all children run; start a group again when its time has come.
+
+        Call this often.
 
         Raises:
-            ChildError: one has ended; names it, its exit code and the last lines of its log.
+            ChildError: one has ended that is not started again; names it, its exit code and the
+                last lines of its log.
         """
+        self._go_on_restarting()
         for child in self._children:
-            code = child.exit_code()
-            if code is not None:
-                how = f"exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-                raise ChildError(
-                    f"{child.program.name} ended unexpectedly ({how}). {child.last_lines()}"
-                )
+            ended = child.ended()
+            if ended is None:
+                continue
+            group = child.program.group
+            if group is None or child.exit_code() in child.program.final:
+                raise ChildError(f"{ended}. {child.last_lines()}")
+            wait_s = self._restarts[group].wait(time.monotonic())
+            if wait_s is None:
+                raise ChildError(f"{ended}, and was started again too often. {child.last_lines()}")
+            self._plan_restart(group, ended, wait_s)
+            return
+
+    @property
+    def restarted(self) -> bool:
+        """Whether any group had to be started again."""
+        return any(restarts.count for restarts in self._restarts.values())
 
     def pid(self, name: str) -> int:
-        """Return the process id of the child with this name.
+        """Return the process id of the newest child with this name.
 
         Raises:
             KeyError: there is none.
         """
-        return {child.program.name: child.process.pid for child in self._children}[name]
+        return self._pids[name]
 
     def stop(self) -> None:
         """Stop all children, within 5 s, together with all that they have started.
@@ -152,6 +197,7 @@ class Supervisor:
         second Ctrl-C does not cut this short. May be called again.
         """
         children, self._children = self._children, []
+        self._restarting.clear()
         if not children:
             return
         previous = _ignore_interrupts()
@@ -188,7 +234,45 @@ class Supervisor:
             )
         child = _Child(program, process, log)
         self._children.append(child)
+        self._pids[program.name] = process.pid
         return child
+
+    def _plan_restart(self, group: str, ended: str, wait_s: float) -> None:
+        """Kill what is left of a group, since it cannot go on without the one that has ended."""
+        members = [child for child in self._children if child.program.group == group]
+        for child in members:
+            child.signal(signal.SIGKILL)
+        for child in members:
+            child.process.wait(REAP_S)
+        self._children = [child for child in self._children if child not in members]
+        programs = [child.program for child in members]
+        self._restarting[group] = _Restart(programs, time.monotonic() + wait_s)
+        restarts = self._restarts[group]
+        self._say(
+            f"{ended}; {', '.join(program.name for program in programs)} start again in "
+            f"{wait_s:g} s (restart {restarts.count} of at most {restarts.limit})"
+        )
+
+    def _go_on_restarting(self) -> None:
+        """Start groups whose time has come, and see that they become ready.
+
+        Raises:
+            ChildError: one was not ready within its limit.
+        """
+        now = time.monotonic()
+        for group, restart in list(self._restarting.items()):
+            if not restart.begun:
+                if now >= restart.at:
+                    restart.begun, restart.at = True, now
+                    for program in restart.programs:
+                        self._spawn(program)
+                continue
+            late = [p for p in restart.programs if now - restart.at > p.limit_s]
+            if all(program.ready() for program in restart.programs):
+                del self._restarting[group]
+                self._say(f"{', '.join(p.name for p in restart.programs)}: ready again")
+            elif late:
+                raise ChildError(f"{late[0].name} was not ready within {late[0].limit_s:g} s again")
 
 
 def _ignore_interrupts() -> dict[signal.Signals, object]:

@@ -94,7 +94,7 @@ class _Run:
         self._options = options
         self._console = console
         self._resources = resources
-        self._supervisor = Supervisor(directory)
+        self._supervisor = Supervisor(directory, self._say)
         self._stack = Stack(
             settings=settings,
             supervisor=self._supervisor,
@@ -105,6 +105,9 @@ class _Run:
         )
         resources.callback(self._supervisor.stop)
         self._feed: Feed | None = None
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
     def run(self) -> tuple[int, str]:
         """Return the exit code and the summary, empty if none was asked for."""
@@ -176,7 +179,7 @@ class _Run:
         deadline = time.monotonic() + limit_s
         while True:
             self._supervisor.check()
-            counts = ledger.counts()
+            counts = ledger.counts(repeats=self._supervisor.restarted)
             in_panes = sum(pane.events for pane in ledger.sources().values())
             if counts.settled and in_panes == counts.scored:
                 return counts, True

@@ -30,6 +30,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=67108864
+log.retention.ms=-1
 """
 
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from streams import Sent, Stream, recovery
 
 from dataflows.clients import partitions_of
-from dataflows.stopping import Stopping
+from dataflows.stopping import NO_USE, Stopping
 from models.errors import ServiceError
 from models.observation import EXPRESSIONS
 
@@ -72,7 +72,7 @@ def test_a_wrong_topic_stops_the_flow_with_a_question(stream: Stream, tmp_path: 
     options = recovery(tmp_path / "recovery")
     stream.send([Sent(b"{", JSON) for _ in range(300)])
     with stream.flow(*options, SENTISTREAM_REJECTIONS__IN_A_ROW="100") as flow:
-        assert flow.process.wait(60) == 1
+        assert flow.process.wait(60) == NO_USE
         said = flow.said()
     last = said.strip().splitlines()[-1]
     assert "events in a row were rejected (lately: bad_json" in last

@@ -9,10 +9,12 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infra.restarts import Restarts
 from infra.supervisor import ChildError, Program, Supervisor
 
 WAIT_S = 10.0
@@ -97,6 +99,50 @@ def test_a_child_that_dies_later_is_found_by_the_check_and_the_rest_is_stopped(
         with pytest.raises(ChildError, match=r"victim ended .*\(by SIGKILL\)(.|\n)*last words"):
             supervisor.check()
     assert not alive(healthy)
+
+
+def test_a_group_is_started_again_when_one_of_it_ends(tmp_path: Path) -> None:
+    said: list[str] = []
+    programs = [
+        replace(python(name, "import time; time.sleep(60)"), group="pair", final=frozenset({3}))
+        for name in ("one", "two")
+    ]
+    with Supervisor(tmp_path, said.append) as supervisor:
+        supervisor.start(*programs, python("other", "import time; time.sleep(60)"))
+        one, two, other = map(supervisor.pid, ("one", "two", "other"))
+        assert not supervisor.restarted
+        os.kill(two, signal.SIGKILL)
+        assert eventually(lambda: supervisor.check() or supervisor.pid("one") != one)
+        assert eventually(lambda: supervisor.check() or len(said) == 2)
+        assert not alive(one)
+        assert alive(supervisor.pid("one"))
+        assert alive(supervisor.pid("two"))
+        assert supervisor.pid("other") == other
+        assert supervisor.restarted
+    assert said[0] == (
+        "two ended unexpectedly (by SIGKILL); one, two start again in 0.5 s "
+        "(restart 1 of at most 5)"
+    )
+    assert said[1] == "one, two: ready again"
+    assert not alive(supervisor.pid("one"))
+
+
+def test_an_end_that_a_restart_would_not_help_is_told(tmp_path: Path) -> None:
+    code = "import sys, time; time.sleep(0.5); print('wrong topic'); sys.exit(3)"
+    program = replace(python("final", code), group="pair", final=frozenset({3}))
+    with Supervisor(tmp_path) as supervisor:
+        supervisor.start(program)
+        with pytest.raises(ChildError, match=r"final ended .*exit code 3(.|\n)*wrong topic"):
+            eventually(lambda: supervisor.check() is not None)
+
+
+def test_a_group_is_not_started_again_for_ever(tmp_path: Path) -> None:
+    program = replace(python("weak", "import time; time.sleep(0.5)"), group="weak")
+    with Supervisor(tmp_path) as supervisor:
+        supervisor._restarts["weak"] = Restarts(limit=1)
+        supervisor.start(program)
+        with pytest.raises(ChildError, match=r"weak ended .* and was started again too often"):
+            eventually(lambda: supervisor.check() is not None)
 
 
 def test_a_child_that_ends_with_success_is_unexpected_too(tmp_path: Path) -> None:

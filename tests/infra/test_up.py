@@ -177,10 +177,25 @@ def test_ctrl_c_before_it_is_up_stops_all_of_it_too(stacks: Any) -> None:
 def test_a_child_that_dies_is_named_and_the_rest_is_stopped(stacks: Any) -> None:
     stack = stacks()
     stack.wait_for("SentiStream is up")
-    os.kill(stack.find("sentiment.py"), signal.SIGKILL)
+    os.kill(stack.find("-m dashboard"), signal.SIGKILL)
     code, output, errors = stack.end()
     assert (code, output) == (1, "")
-    assert "error: flow ended unexpectedly (by SIGKILL)" in errors
+    assert "error: dashboard ended unexpectedly (by SIGKILL)" in errors
+    assert stack.processes() == {}
+
+
+def test_a_flow_that_dies_is_started_again_and_every_event_counts_once(stacks: Any) -> None:
+    stack = stacks("--demo", "--workers", "2", "--seconds", "25")
+    stack.wait_for("SentiStream is up")
+    time.sleep(3)
+    os.kill(stack.find(" -i 1 "), signal.SIGKILL)
+    stack.wait_for("flow-1, flow-2: ready again")
+    code, output, errors = stack.end()
+    assert code == 0, errors
+    assert "flow-1, flow-2 start again in 0.5 s (restart 1 of at most 5)" in errors
+    summary = summary_of(output)
+    assert summary["events_in"] == summary["scored"] > 0
+    assert sum(figures["events"] for figures in summary["sources"].values()) == summary["scored"]
     assert stack.processes() == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -194,6 +195,15 @@ class Flow:
         """Return what the flow has printed."""
         self._log.seek(0)
         return self._log.read()
+
+    def wait_started(self) -> None:
+        """Wait for the first heartbeat, which comes when the flow is about to read."""
+        key = self._stream.keys.worker(f"{socket.gethostname()}-{self.process.pid}")
+        until = time.monotonic() + PATIENCE_S
+        while not self._stream.redis.exists(key):
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.05)
 
     def settle(self, events: int) -> None:
         """Wait until so many events are accounted for: in panes or among the dead letters."""

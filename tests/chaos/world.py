@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import redis
 from oracle import SUMS, WINDOWS_S, Expected, expected
 from streams import Flow, Sent, Stream, recovery
 
-PATIENCE_S = 240.0
+PATIENCE_S = 120.0
 
 
 class World:
@@ -99,7 +98,7 @@ class World:
         figures: Counter[str] = Counter()
         for _ in range(kills):
             with self.stream.flow(*self.options) as flow:
-                self.wait_started(flow)
+                flow.wait_started()
                 time.sleep(generator.random() * longest_s)
                 assert flow.process.poll() is None, flow.said()
                 flow.process.kill()
@@ -109,11 +108,6 @@ class World:
             self.settle(flow, world)
         figures["repeated dead letters"] = self.check_dead_letters(world)
         return figures
-
-    def wait_started(self, flow: Flow) -> None:
-        """Wait for the first heartbeat, which comes when the flow is about to read."""
-        key = self.stream.keys.worker(f"{socket.gethostname()}-{flow.process.pid}")
-        self.wait(flow, lambda: bool(self.stream.redis.exists(key)))
 
     def wait(self, flow: Flow, ready: Callable[[], bool]) -> None:
         """Wait until something is so."""

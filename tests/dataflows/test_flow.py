@@ -195,6 +195,7 @@ def test_bad_input_is_dead_lettered_and_the_flow_goes_on(any_stream: Stream) -> 
             "x-topic",
             "x-partition",
             "x-offset",
+            "x-timestamp",
         }
         assert found["x-topic"].decode() == stream.settings.kafka.topic
         assert found["x-detail"]

@@ -40,6 +40,7 @@ def test_a_signal_ends_the_flow_in_order_and_nothing_is_replayed(
     assert done >= 500
     assert stream.total().events == done
     with stream.flow(*options) as flow:
+        flow.wait_started()
         flow.settle(2000)
         flow.process.send_signal(number)
         assert flow.process.wait(STOP_S) == 0, flow.said()

@@ -20,7 +20,7 @@ class Checkpoint:
     `epoch` and `step` count finished ones, in all phases. `optimizer` and `schedule` are those of
     the current phase. There is no state of random generators in it: every epoch seeds them from the
     run's seed and its own number, which makes a resumed run equal to an uninterrupted one. `best`
-    holds the averaged weights of the epoch of the last phase with the lowest validation loss.
+    holds the averaged weights of the epoch of the last phase that was best on validation.
     `teacher` holds what the last phase said of each face of the current one, if that is asked for.
     """
 

@@ -13,6 +13,7 @@ from training.errors import ConfigError
 __all__ = ["Config", "Source", "keep_with_run", "load"]
 
 CONFIG_FILE = "config.json"
+CHOICE_OF_EPOCH = ("best_by", "patience")
 LATER_STAGES = {"head", "export"}
 
 
@@ -109,7 +110,11 @@ class Finetuning(_Section):
     weight_decay: float = Field(default=0.02, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     ema_decay: float = Field(default=0.998, ge=0, lt=1)  # a step
-    patience: int = Field(default=5, ge=1)  # epochs of the last phase without a lower loss
+    # What chooses among the epochs of the last phase, on validation: the loss, or the mean of
+    # accuracy and balanced accuracy. The loss of a network that has become too sure of itself
+    # grows while its accuracy does; a temperature is fitted later and takes that back.
+    best_by: Literal["loss", "accuracy"] = "loss"
+    patience: int = Field(default=5, ge=1)  # epochs of the last phase without a better one
     precision: Literal["bf16", "fp32"] = "bf16"
     compiled: bool = True  # by torch.compile, where there is a C++ compiler: a third faster
     phases: tuple[Phase, ...] = Field(default=(Phase(sources=("rafdb",), epochs=16),), min_length=1)
@@ -203,7 +208,8 @@ def keep_with_run(config: Config, data_sha256: Mapping[str, str], run: Path) -> 
     """Write the settings and the data's hash into a new run, or check them against an old one's.
 
     The settings of the head and of the export are left out: another head may be fitted on the same
-    encoder, and what it was fitted with stands beside it.
+    encoder, and what it was fitted with stands beside it. So are those of fine-tuning that only
+    say when it ends and which epoch is kept.
 
     Raises:
         ConfigError: the run was started with other settings or other data; the message names them.
@@ -221,6 +227,12 @@ def keep_with_run(config: Config, data_sha256: Mapping[str, str], run: Path) -> 
         theirs = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}); remove it if {run} is yours") from error
+    for settings in (theirs, ours):
+        settings["finetuning"] = {
+            name: value
+            for name, value in settings["finetuning"].items()
+            if name not in CHOICE_OF_EPOCH
+        }
     changed = _differences(theirs, ours)
     if changed:
         raise ConfigError(

@@ -115,12 +115,8 @@ def is_finished(settings: Finetuning, state: Checkpoint) -> bool:
     epochs = _epochs(settings)
     if state.epoch >= len(epochs):
         return True
-    losses = [
-        entry["ema_validation_loss"]
-        for entry in state.history
-        if entry["phase"] == len(settings.phases) - 1
-    ]
-    return len(losses) - 1 - int(np.argmin(losses)) >= settings.patience if losses else False
+    before = _of_last_phase(state, settings)
+    return len(before) - 1 - int(np.argmax(before)) >= settings.patience if before else False
 
 
 def predict_logits(
@@ -194,10 +190,24 @@ def _scores(name: str, network: nn.Module, faces: Faces, settings: Finetuning) -
 
 
 def _is_best(scores: Mapping[str, float], state: Checkpoint, settings: Finetuning) -> bool:
-    """Whether an epoch of the last phase has the lowest validation loss of that phase so far."""
+    """Whether an epoch of the last phase is better than those of that phase before it."""
+    before = _of_last_phase(state, settings)
+    last = scores["phase"] == len(settings.phases) - 1
+    return last and _goodness(scores, settings) > max(before, default=-np.inf)
+
+
+def _of_last_phase(state: Checkpoint, settings: Finetuning) -> list[float]:
     last = len(settings.phases) - 1
-    before = [e["ema_validation_loss"] for e in state.history if e["phase"] == last]
-    return scores["phase"] == last and scores["ema_validation_loss"] < min(before, default=np.inf)
+    return [_goodness(entry, settings) for entry in state.history if entry["phase"] == last]
+
+
+def _goodness(scores: Mapping[str, float], settings: Finetuning) -> float:
+    if settings.best_by == "loss":
+        return -scores["ema_validation_loss"]
+    accuracy, balanced = (
+        scores[f"ema_validation_{name}"] for name in ("accuracy", "balanced_accuracy")
+    )
+    return (accuracy + balanced) / 2
 
 
 def _seed(seed: int, epoch: int) -> int:

@@ -104,6 +104,23 @@ def test_training_stops_when_the_last_phase_gets_no_better() -> None:
     assert is_finished(tuning, state(*range(10, 0, -1)))
 
 
+def test_an_epoch_may_be_chosen_by_accuracy() -> None:
+    def entry(loss: float, accuracy: float, balanced: float) -> dict[str, float]:
+        return {
+            "phase": 0.0,
+            "ema_validation_loss": loss,
+            "ema_validation_accuracy": accuracy,
+            "ema_validation_balanced_accuracy": balanced,
+        }
+
+    history = [entry(1, 0.8, 0.7), entry(2, 0.9, 0.8), entry(3, 0.95, 0.7)]
+    state = checkpoint.Checkpoint(3, 0, {}, {}, {}, {}, {}, history)
+    phases = (Phase(sources=("small",), epochs=10),)
+    assert is_finished(Finetuning(patience=2, phases=phases), state)
+    assert not is_finished(Finetuning(best_by="accuracy", patience=2, phases=phases), state)
+    assert is_finished(Finetuning(best_by="accuracy", patience=1, phases=phases), state)
+
+
 def test_only_the_last_phase_chooses(faces: Faces, tmp_path: Path) -> None:
     assert tune(faces, tmp_path, stop_after=1).best == {}
     first = tune(faces, tmp_path, stop_after=2)  # of the last phase, and so the best so far

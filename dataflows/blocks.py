@@ -24,6 +24,8 @@ __all__ = [
     "OpenMinutes",
     "Order",
     "Partial",
+    "Restore",
+    "horizon_s",
     "pack",
     "unpack",
 ]
@@ -68,10 +70,23 @@ class Delta(NamedTuple):
 
 
 class Order(Enum):
-    """What a source tells its minutes besides what to add."""
+    """What a source is told, or tells its minutes, besides what to add."""
 
-    CLOSE = "close"  # leave the state
-    TELL = "tell"  # all panes once more
+    CLOSE = "close"  # a minute leaves the state
+    LEAVE = "leave"  # an idle source leaves the state
+    RESTORE = "restore"  # tell the rolling windows what was there before a restart
+    TELL = "tell"  # all panes once more, for a Redis that has lost them
+
+
+class Restore(NamedTuple):
+    """One of so many minutes of a source that tell what was there before a restart."""
+
+    minutes: int
+
+
+def horizon_s(newest_ms: int, kept_s: int) -> int:
+    """Return the start (epoch s) of the first minute that is kept beside this event time."""
+    return newest_ms // 1000 // MINUTE_S * MINUTE_S - kept_s
 
 
 class OpenMinutes:
@@ -116,6 +131,11 @@ class OpenMinutes:
         self._open |= deltas.keys()
         return deltas, expired
 
+    @property
+    def newest_ms(self) -> int:
+        """Newest event time of the source (epoch ms), 0 before the first event."""
+        return self._newest_ms
+
     def close(self) -> list[int]:
         """Return the minutes (start, epoch s) that have left the state."""
         horizon = self._horizon()
@@ -138,7 +158,7 @@ class OpenMinutes:
         return self._newest_ms, runs
 
     def _horizon(self) -> int:
-        return self._newest_ms // 1000 // MINUTE_S * MINUTE_S - self._kept_s
+        return horizon_s(self._newest_ms, self._kept_s)
 
 
 class Change(NamedTuple):
@@ -150,6 +170,8 @@ class Change(NamedTuple):
         stamps_ms: timestamps of the records that made the change.
         restored: the packed 1 s panes of the minute after a restart. They are in Redis already;
             they only tell the rolling windows what was there.
+        minutes: how many minutes of the source are restored, this one included.
+        left: the source has left the state, unless something newer has come since.
         rewritten: the change is the whole minute once more, for a Redis that has lost it.
     """
 
@@ -157,6 +179,8 @@ class Change(NamedTuple):
     newest_ms: int
     stamps_ms: list[int]
     restored: bytes | None = None
+    minutes: int = 0
+    left: bool = False
     rewritten: bool = False
 
 
@@ -193,9 +217,13 @@ class Minute:
         told = _by_resolution(panes, set(panes))
         return Change(told, self._newest_ms, [], rewritten=True)
 
-    def restored(self) -> Change:
-        """Return the whole minute for those who have lost it."""
-        return Change({}, self._newest_ms, [], restored=self.snapshot()[0])
+    def restored(self, minutes: int) -> Change:
+        """Return the whole minute, one of so many, for the rolling windows after a restart."""
+        return Change({}, self._newest_ms, [], restored=self.snapshot()[0], minutes=minutes)
+
+    def left(self) -> Change:
+        """Return that this was the newest minute of a source that has left the state."""
+        return Change({}, self._newest_ms, [], left=True)
 
     def snapshot(self) -> tuple[bytes, int]:
         """Return the packed panes and the newest event time (ms)."""

@@ -11,16 +11,17 @@ from typing import Any, Final, Generic, TypeVar
 import redis
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from redis.client import Pipeline
+from redis.connection import AbstractConnection
 
 from dataflows.clients import redis_client, redis_location
 from dataflows.keys import ALL_SOURCES, EVENTS_MAXLEN, EXPIRY_S, UPDATES_MAXLEN, Keys
 from dataflows.panes import FIELDS, Pane, statistics
-from dataflows.rewriting import rewrites
 from dataflows.rolling import Update
 from dataflows.settings import RedisSettings
 from dataflows.steps import Event
 from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Heartbeat
+from dataflows.worker import this_worker
 
 __all__ = ["FeedSink", "PaneSink"]
 
@@ -44,7 +45,9 @@ class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
         self, settings: RedisSettings, fill: Callable[[Pipeline, list[ItemT]], None]
     ) -> None:
         # Tries are made here, where a stop can cut them short.
-        self._client = redis_client(settings, socket_timeout=ANSWER_S, retry=None)
+        self._client = redis_client(
+            settings, socket_timeout=ANSWER_S, retry=None, redis_connect_func=_Succession()
+        )
         self._where = redis_location(settings)
         self._fill = fill
 
@@ -74,6 +77,34 @@ class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             pipeline.command_stack = list(commands)
+
+
+class _Succession:
+    """On a new connection, ends the one before it.
+
+    What was sent on a connection that gave no answer in time may still lie before Redis, which
+    would write it after newer values. When CLIENT KILL has answered, it never will.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def __call__(self, connection: AbstractConnection) -> None:
+        """Introduce a connection.
+
+        Raises:
+            redis.RedisError: it is of no use.
+        """
+        connection.on_connect()  # type: ignore[no-untyped-call]
+        try:
+            if self._last is not None:
+                connection.send_command("CLIENT", "KILL", "ID", self._last)  # type: ignore[no-untyped-call]
+                connection.read_response()
+            connection.send_command("CLIENT", "ID")  # type: ignore[no-untyped-call]
+            self._last = int(connection.read_response())
+        except redis.ResponseError as error:
+            # Some servers do not let everybody do this.
+            _log.warning("a connection to Redis cannot be told from the one before: %s", error)
 
 
 class PaneSink(DynamicSink[tuple[str, Update]]):
@@ -134,7 +165,7 @@ class _PaneWriter(_Writer[tuple[str, Update]]):
         super().write_batch(items)
         now_ms = time.time() * 1000
         for _, update in items:
-            rewrites().written += update.rewritten
+            this_worker().written += update.rewritten
             for stamp_ms in update.stamps_ms:
                 TELEMETRY.latency.add(now_ms - stamp_ms)
 

@@ -17,7 +17,7 @@ class Update:
 
     Attributes:
         panes: by resolution (s), then by bucket (epoch s).
-        rolling: by window (s).
+        rolling: by window (s); empty while it is not known after a restart.
         as_of: newest pane of the source (epoch s), where every window ends.
         newest_ms: newest event time of the source.
         stamps_ms: timestamps of the records behind this update, for the latency.
@@ -38,8 +38,11 @@ class Rolling:
     A window of w seconds that ends at the newest pane N is the sum of the panes in (N - w, N].
     """
 
-    def __init__(self, windows: Sequence[int]) -> None:
-        """Start empty: after a restart the panes come back as restored changes."""
+    def __init__(self, windows: Sequence[int], resumed: bool = False) -> None:
+        """Start empty; if resumed, wait for what was there, which comes as restored changes."""
+        self.left = False  # the source has left the state
+        self._complete = not resumed
+        self._restored = 0
         self._longest = max(windows)
         self._sums = dict.fromkeys(windows, EMPTY)
         self._panes: Panes = {}
@@ -47,7 +50,10 @@ class Rolling:
         self._newest_ms = 0
 
     def apply(self, changes: Iterable[Change]) -> Update | None:
-        """Apply changes in their order and return what is now true, None for no pane at all."""
+        """Apply changes in their order and return what is now true, None if nothing is known.
+
+        While restored minutes are missing, the rolling windows are left out of it.
+        """
         written: dict[int, Panes] = {}
         stamps_ms: list[int] = []
         rewritten = 0
@@ -55,7 +61,13 @@ class Rolling:
             self._newest_ms = max(self._newest_ms, change.newest_ms)
             stamps_ms += change.stamps_ms
             rewritten += change.rewritten
+            if change.left:
+                self.left = self._newest is None or change.newest_ms // 1000 >= self._newest
+                continue
+            self.left = False
             if change.restored is not None:
+                self._restored += 1
+                self._complete |= self._restored >= change.minutes
                 # The newest pane of that minute is at most its last second: skip old minutes
                 # without unpacking them.
                 end = change.newest_ms // 1000 // MINUTE_S * MINUTE_S + MINUTE_S
@@ -66,11 +78,10 @@ class Rolling:
                 self._put(bucket, pane)
             for resolution, panes in change.panes.items():
                 written.setdefault(resolution, {}).update(panes)
-        if self._newest is None:
+        rolling = dict(self._sums) if self._complete else {}
+        if self._newest is None or not (written or rolling):
             return None
-        return Update(
-            written, dict(self._sums), self._newest, self._newest_ms, stamps_ms, rewritten
-        )
+        return Update(written, rolling, self._newest, self._newest_ms, stamps_ms, rewritten)
 
     def _restore(self, panes: Panes) -> None:
         for bucket, pane in sorted(panes.items()):

@@ -19,9 +19,9 @@ from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
 from dataflows.dead_letters import dead_letter, without_value
 from dataflows.kafka_sink import KafkaSink, prediction_record
+from dataflows.orders import Orders
 from dataflows.redis_sink import FeedSink, PaneSink
 from dataflows.rejections import RejectionLimits
-from dataflows.rewriting import RedisWatch
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
 from dataflows.stopping import STOPPING
@@ -51,13 +51,13 @@ def build(settings: Settings) -> Dataflow:
     op.output("feed", events, FeedSink(redis))
 
     sums = op.flat_map_batch("sum", events, steps.partial_sums)
-    lost = op.map("tell-all", op.input("redis", flow, RedisWatch(redis)), steps.tell_all)
-    orders: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, lost)
-    deltas = op.stateful_batch("open", orders, partial(steps.OpenMinutesLogic, settings.kept_s))
-    minutes = op.map("by-minute", deltas, steps.by_minute)
+    orders = op.input("orders", flow, Orders(settings))
+    given: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, orders)
+    told = op.stateful_batch("open", given, partial(steps.OpenMinutesLogic, settings.kept_s))
+    minutes = op.map("by-minute", told, steps.by_minute)
     changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
     sources = op.map("by-source", changes, steps.by_source)
-    rolling = op.stateful_batch("rolling", sources, lambda _: steps.RollingLogic(settings.windows))
+    rolling = op.stateful_batch("rolling", sources, partial(steps.RollingLogic, settings.windows))
     op.output("panes-to-redis", rolling, PaneSink(redis, scorer.versions))
     return flow
 

@@ -6,22 +6,30 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from dataflows.blocks import Change, Delta, Minute, OpenMinutes, Order, Partial
+from dataflows.blocks import (
+    Change,
+    Delta,
+    Minute,
+    OpenMinutes,
+    Order,
+    Partial,
+    Restore,
+    horizon_s,
+)
 from dataflows.content import read_content
 from dataflows.contract import Envelope, Rejection, format_time
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
 from dataflows.rejections import RejectionLimits
-from dataflows.rewriting import rewrites
 from dataflows.rolling import Rolling, Update
 from dataflows.source import Arrival
 from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY
+from dataflows.worker import this_worker
 from models.errors import ContentError
 from models.prediction import prediction
 from models.scorer import Content, Scored, Scorer
@@ -37,11 +45,11 @@ __all__ = [
     "by_source",
     "partial_sums",
     "rejected",
-    "tell_all",
 ]
 
 _log = logging.getLogger(__name__)
 
+Told = Delta | Restore | Order  # what a source tells its minutes
 SEPARATOR = "|"  # of source and minute in a key; the minute has none, so it splits from the end
 
 
@@ -149,44 +157,60 @@ def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
         partial = sums.setdefault(envelope.source, Partial(envelope.source))
         partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
         sums[ALL_SOURCES].add(envelope.time_ms, pane, None)
-    return sums.items() if events else ()
+    if not events:
+        return ()
+    worker = this_worker()
+    worker.head_ms = max(worker.head_ms, sums[ALL_SOURCES].newest_ms)
+    return sums.items()
 
 
-def tell_all(source: str) -> tuple[str, Order]:
-    """Ask a source to tell all its panes once more."""
-    return source, Order.TELL
-
-
-class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Delta | Order], Any]):
+class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any]):
     """By source: cuts partial sums by minute, and gives minutes their orders."""
 
     def __init__(self, kept_s: int, state: Any | None) -> None:  # noqa: ANN401
         self._source: str | None
         self._source, minutes = state or (None, None)
+        self._kept_s = kept_s
         self._minutes = OpenMinutes(kept_s, minutes)
         if self._source is not None:
-            rewrites().sources.add(self._source)
+            this_worker().sources[self._source] = self._minutes.newest_ms
+            this_worker().resumed.add(self._source)
 
-    def on_batch(
-        self, values: list[Partial | Order]
-    ) -> tuple[Iterable[tuple[int, Delta | Order]], bool]:
-        """Return deltas and orders by minute."""
-        out: list[tuple[int, Delta | Order]] = []
+    def on_batch(self, values: list[Partial | Order]) -> tuple[Iterable[tuple[int, Told]], bool]:
+        """Return deltas and orders by minute; the state ends when the source is idle."""
+        out: list[tuple[int, Told]] = []
         for value in values:
-            if isinstance(value, Order):
-                minutes = self._minutes.newest_first()
-                rewrites().asked += len(minutes)
-                out += ((minute, value) for minute in minutes)
-            else:
+            if isinstance(value, Partial):
                 out += self._split(value)
+            elif value is not Order.LEAVE:
+                out += self._order(value)
+            elif self._idle():
+                out += self._leave()
         out += ((minute, Order.CLOSE) for minute in self._minutes.close())
-        return out, self.RETAIN
+        # Without a source it has left, or had done so when the order came.
+        return out, self.DISCARD if self._source is None else self.RETAIN
+
+    def _order(self, order: Order) -> Iterable[tuple[int, Told]]:
+        minutes = self._minutes.newest_first()
+        if order is Order.TELL:
+            this_worker().asked += len(minutes)
+            return [(minute, order) for minute in minutes]
+        return [(minute, Restore(len(minutes))) for minute in minutes]
+
+    def _idle(self) -> bool:
+        horizon = horizon_s(this_worker().head_ms, self._kept_s)
+        return self._source is not None and self._minutes.newest_ms < horizon * 1000
+
+    def _leave(self) -> list[tuple[int, Told]]:
+        this_worker().sources.pop(self._source or "", None)
+        newest, *others = self._minutes.newest_first()
+        self._source, self._minutes = None, OpenMinutes(self._kept_s)
+        return [(newest, Order.LEAVE), *((minute, Order.CLOSE) for minute in others)]
 
     def _split(self, partial: Partial) -> Iterable[tuple[int, Delta]]:
-        if self._source is None:
-            self._source = partial.source
-            rewrites().sources.add(partial.source)
+        self._source = partial.source
         deltas, expired = self._minutes.split(partial)
+        this_worker().sources[partial.source] = self._minutes.newest_ms
         if expired:
             TELEMETRY.expired.increment(expired)
             _log.error(
@@ -201,10 +225,10 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Delta | Or
         return self._source, self._minutes.snapshot()
 
 
-def by_minute(item: tuple[str, tuple[int, Delta | Order]]) -> tuple[str, Delta | Order]:
+def by_minute(item: tuple[str, tuple[int, Told]]) -> tuple[str, Told]:
     """Move the minute from the value into the key."""
-    source, (minute, delta) = item
-    return f"{source}{SEPARATOR}{minute}", delta
+    source, (minute, told) = item
+    return f"{source}{SEPARATOR}{minute}", told
 
 
 def by_source(item: tuple[str, Change]) -> tuple[str, Change]:
@@ -213,46 +237,42 @@ def by_source(item: tuple[str, Change]) -> tuple[str, Change]:
     return key.rpartition(SEPARATOR)[0], change
 
 
-class MinuteLogic(StatefulBatchLogic[Delta | Order, Change, Any]):
+class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
     """By source and minute: the exact panes."""
 
     def __init__(self, state: Any | None) -> None:  # noqa: ANN401
         self._minute = Minute(state)
-        # After a restart the rolling windows have to be told what was there.
-        self._restore_at = None if state is None else datetime.now(UTC)
 
-    def on_batch(self, values: list[Delta | Order]) -> tuple[Iterable[Change], bool]:
+    def on_batch(self, values: list[Told]) -> tuple[Iterable[Change], bool]:
         """Add deltas, return absolute values; the state ends when the minute is closed."""
         deltas = [value for value in values if isinstance(value, Delta)]
         changes = [self._minute.add(deltas)] if deltas else []
-        # One for each order, since each is counted until it is written.
-        changes += [self._minute.whole() for value in values if value is Order.TELL]
-        return changes, Order.CLOSE in values
-
-    def on_notify(self) -> tuple[Iterable[Change], bool]:
-        """Return the whole minute once after a restart."""
-        self._restore_at = None
-        return [self._minute.restored()], self.RETAIN
-
-    def notify_at(self) -> datetime | None:
-        """Return when the minute is to be told again."""
-        return self._restore_at
+        for value in values:
+            if isinstance(value, Restore):
+                changes.append(self._minute.restored(value.minutes))
+            elif value is Order.TELL:
+                # One for each order, since each is counted until it is written.
+                changes.append(self._minute.whole())
+            elif value is Order.LEAVE:
+                changes.append(self._minute.left())
+        return changes, Order.CLOSE in values or Order.LEAVE in values
 
     def snapshot(self) -> Any:  # noqa: ANN401
         """Return the packed panes."""
         return self._minute.snapshot()
 
 
-class RollingLogic(StatefulBatchLogic[Change, Update, None]):
-    """By source: the rolling windows. Its state comes back from the minutes."""
+class RollingLogic(StatefulBatchLogic[Change, Update, bool]):
+    """By source: the rolling windows. What was in them comes back from the minutes."""
 
-    def __init__(self, windows: Sequence[int]) -> None:
-        self._rolling = Rolling(windows)
+    def __init__(self, windows: Sequence[int], resumed: bool | None) -> None:
+        self._rolling = Rolling(windows, resumed=bool(resumed))
 
     def on_batch(self, values: list[Change]) -> tuple[Iterable[Update], bool]:
-        """Return one update for all the changes."""
+        """Return one update for all the changes; the state ends when the source has left."""
         update = self._rolling.apply(values)
-        return ([] if update is None else [update]), self.RETAIN
+        return ([] if update is None else [update]), self._rolling.left
 
-    def snapshot(self) -> None:
-        """Return nothing: the minutes hold it all."""
+    def snapshot(self) -> bool:
+        """Return that there is something to come back: the minutes hold it all."""
+        return True

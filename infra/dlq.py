@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from models.errors import ServiceError
 
 __all__ = ["Box", "Replayed"]
 
+_log = logging.getLogger(__name__)
+
 BATCH: Final = 100  # records that go back in one transaction
 ANSWER_S: Final = 30.0
 PASSING: Final = frozenset(
@@ -29,7 +32,7 @@ PASSING: Final = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-LOOK_S: Final = 0.05  # consume() waits as long as this, unless it has a whole batch
+ASK_AGAIN_S: Final = 0.05
 
 
 @dataclass
@@ -117,6 +120,9 @@ class Box:
         done = Replayed()
         first, end = self._range()
         with _Transactions(self._settings) as transactions:
+            if not dry_run:
+                # Before the progress is read: it fences another replay, which then cannot move it.
+                transactions.open()
             progress: dict[str, Offsets] = {}
             batch: list[tuple[DeadLetter, Outgoing]] = []
             for letter in self._read(first, end):
@@ -136,11 +142,12 @@ class Box:
                     done.gone.append((original.topic, original.partition, original.offset))
                     continue
                 done.sent[reason] += 1
-                batch.append((letter, letter.replayed(value)))
-                if len(batch) >= BATCH and not dry_run:
+                if not dry_run:
+                    batch.append((letter, letter.replayed(value)))
+                if len(batch) >= BATCH:
                     transactions.send(batch)
                     batch = []
-            if batch and not dry_run:
+            if batch:
                 transactions.send(batch)
         return done
 
@@ -165,13 +172,17 @@ class Box:
             return reader.read(self._topic, "first"), reader.read(self._topic, "end")
 
     def _read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[DeadLetter]:
-        """Yield the dead letters from start to end of each partition."""
-        try:
-            with OffsetReader(self._kafka) as reader:
-                for record in reader.records(self._topic, start, end):
+        """Yield the dead letters from start to end of each partition; tell of other records."""
+        foreign = 0
+        with OffsetReader(self._kafka) as reader:
+            for record in reader.records(self._topic, start, end):
+                try:
                     yield DeadLetter.of(record)
-        except ValueError as error:
-            raise ServiceError(str(error)) from error
+                except ValueError as error:
+                    foreign += 1
+                    _log.debug("%s", error)
+        if foreign:
+            _log.warning("%d records of %s are no dead letters and are left", foreign, self._topic)
 
 
 class _Transactions:
@@ -201,7 +212,7 @@ class _Transactions:
                 # Which broker keeps a group is decided when somebody first asks.
                 if error.args[0].code() not in PASSING or time.monotonic() > until:
                     raise ServiceError(f"progress of the replay: {error.args[0].str()}") from error
-                time.sleep(LOOK_S)
+                time.sleep(ASK_AGAIN_S)
             else:
                 return {place.partition: max(0, place.offset) for place in found}
 
@@ -211,8 +222,8 @@ class _Transactions:
         Raises:
             ServiceError: the broker refuses it; then nothing of it was sent.
         """
+        producer = self.open()
         try:
-            producer = self._open()
             producer.begin_transaction()
             for letter, record in batch:
                 producer.produce(
@@ -233,13 +244,17 @@ class _Transactions:
                 )
             producer.commit_transaction(ANSWER_S)
         except (KafkaException, BufferError) as error:
-            if self._producer is not None:
-                self._producer.abort_transaction(ANSWER_S)
+            _abort(producer)
             raise ServiceError(f"the dead letters were not sent: {error}") from error
 
-    def _open(self) -> Producer:
+    def open(self) -> Producer:
+        """Return the producer; another replay that is still at work can send nothing any more.
+
+        Raises:
+            ServiceError: the broker does not answer.
+        """
         if self._producer is None:
-            self._producer = open_client(
+            producer = open_client(
                 Producer,
                 self._kafka,
                 **{
@@ -248,7 +263,11 @@ class _Transactions:
                     "message.max.bytes": MESSAGE_BYTES,
                 },
             )
-            self._producer.init_transactions(ANSWER_S)
+            try:
+                producer.init_transactions(ANSWER_S)
+            except KafkaException as error:
+                raise ServiceError(f"no transactions: {error.args[0].str()}") from error
+            self._producer = producer
         return self._producer
 
     def _partition(self, original: Record) -> int:
@@ -263,6 +282,14 @@ class _Transactions:
             kafka = self._kafka.model_copy(update={"group": group})
             self._groups[reason] = consumer(kafka)
         return self._groups[reason]
+
+
+def _abort(producer: Producer) -> None:
+    try:
+        producer.abort_transaction(ANSWER_S)
+    except KafkaException as error:
+        # One that was fenced has no transaction any more.
+        _log.debug("nothing to abort: %s", error.args[0].str())
 
 
 def _ranges(first: Offsets, end: Offsets) -> str:

@@ -75,7 +75,8 @@ def test_record_timestamps_travel_once() -> None:
 def test_a_restored_minute_tells_all_its_panes() -> None:
     minute = Minute()
     minute.add([Delta({5: EMPTY._replace(n=1)}, 5500, [])])
-    restored = Minute(minute.snapshot()).restored()
+    restored = Minute(minute.snapshot()).restored(3)
     assert restored.panes == {}
     assert unpack(restored.restored or b"") == {5: EMPTY._replace(n=1)}
     assert restored.newest_ms == 5500
+    assert restored.minutes == 3

@@ -69,3 +69,19 @@ def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
     assert client.xlen(keys.updates) == 1
     sink.close()
     client.close()
+
+
+def test_what_was_sent_before_a_new_connection_is_never_written_late(settings: Settings) -> None:
+    """Redis holds writes back for longer than the sink waits, which then connects anew."""
+    client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
+    keys = Keys(settings.redis.prefix)
+    sink = PaneSink(settings.redis, {}).build("step", 0, 1)
+    sink.write_batch([UPDATE])
+    before = client.xlen(keys.updates)
+    client.client_pause(3500, all=False)
+    sink.write_batch([UPDATE])
+    time.sleep(0.5)
+    # Each writing adds an entry, and the first one was waiting when Redis went on.
+    assert client.xlen(keys.updates) == before + 1
+    sink.close()
+    client.close()

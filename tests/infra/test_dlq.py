@@ -192,3 +192,13 @@ def test_a_reason_that_does_not_exist_is_refused(environment: dict[str, str]) ->
     result = invoke("replay", "--reason", "bad_jsno")
     assert result.exit_code == 2
     assert "bad_json" in result.output
+
+
+def test_records_of_others_are_left(box: Settings) -> None:
+    client = producer(box.kafka)
+    client.produce(box.kafka.dlq_topic, b"not ours", partition=0)
+    assert client.flush(30) == 0
+    reject(box, (0, "bad_json", event(box, 0)))
+    assert len(Box(box).newest(10)) == 1
+    assert "  1  went back in all" in invoke("replay").output
+    came_back(box, 1)

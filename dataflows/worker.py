@@ -1,0 +1,40 @@
+"""What one worker knows of its sources, shared by the steps that run in it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Worker", "this_worker"]
+
+
+@dataclass(slots=True)
+class Worker:
+    """Of one worker, which is a thread.
+
+    Attributes:
+        sources: newest event time (epoch ms) of those whose minutes are in its state.
+        resumed: those whose minutes came from a snapshot and have to be told again.
+        head_ms: newest event time (epoch ms) that the worker has read, of any source.
+        asked: minutes that were asked to tell their panes for a Redis that has lost them.
+        written: minutes that have told them, and are in Redis.
+    """
+
+    sources: dict[str, int] = field(default_factory=dict)
+    resumed: set[str] = field(default_factory=set)
+    head_ms: int = 0
+    asked: int = 0
+    written: int = 0
+
+
+_by_thread: Final[dict[int, Worker]] = {}
+
+
+def this_worker() -> Worker:
+    """Return what the calling worker knows.
+
+    `threading.local` does not do: Python forgets the threads of Bytewax, which it has not started,
+    whenever they let go of the interpreter's lock.
+    """
+    return _by_thread.setdefault(threading.get_ident(), Worker())

@@ -3,6 +3,8 @@
 #   make demo ARGS="--seconds 60"  the same for a minute, with a JSON summary
 #   make test ARGS="-k panes"      the tests
 #   make test-kafka                those on a real Apache Kafka, which Java and Maven put together
+#   make chaos                     breaks the flow for an hour, and prints a table of figures
+#   make bench-panes               what panes and rolling windows cost, with goals
 #   make lint | bench | clean
 
 SHELL := /bin/bash
@@ -20,7 +22,7 @@ PINS := pyproject.toml constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint bench clean
+.PHONY: help demo test test-kafka chaos lint bench bench-panes clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +36,9 @@ test: $(VENV)/.dev
 test-kafka: $(VENV)/.dev
 	$(BIN)/python -m pytest -m kafka $(ARGS)
 
+chaos: $(VENV)/.dev
+	SENTISTREAM_CHAOS=full $(BIN)/python -m pytest tests/chaos $(ARGS)
+
 # The types of training/ are checked against those of torch.
 lint: $(VENV)/.train
 	$(BIN)/ruff check .
@@ -42,6 +47,9 @@ lint: $(VENV)/.train
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m infra.bench $(ARGS)
+
+bench-panes: $(VENV)/.dev
+	$(BIN)/python -m infra.bench_panes $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -12,7 +12,8 @@ value never follows a newer one:
   another one or the witness is gone, a mark is set and all panes are told once more. When all are
   written and the mark is still there, it becomes the witness; if it is gone, or a worker finds one
   that it has not set itself, they are told again.
-- **A source is idle** for longer than panes are kept, by event time: it leaves the state.
+- **A source is idle** for longer than panes are kept and windows are long, by event time: it
+  leaves the state.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
         )
         self._where = redis_location(settings.redis)
         self._key = Keys(settings.redis.prefix).witness(worker)
-        self._kept_s = settings.kept_s
+        self._idle_s = settings.idle_s
         self._told = False  # whether this worker has told all its panes once
         self._part = PARTS  # the next part of the sources to be asked
         self._awake = self._look_at = datetime.now(UTC)
@@ -104,7 +105,7 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
     def _idle(self) -> Iterator[str]:
         """Return the sources that no event can reach any more that `*` would count as well."""
         worker = this_worker()
-        horizon_ms = horizon_s(worker.head_ms, self._kept_s) * 1000
+        horizon_ms = horizon_s(worker.head_ms, self._idle_s) * 1000
         return (
             source
             for source, newest_ms in worker.sources.items()

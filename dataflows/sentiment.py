@@ -53,7 +53,9 @@ def build(settings: Settings) -> Dataflow:
     sums = op.flat_map_batch("sum", events, steps.partial_sums)
     orders = op.input("orders", flow, Orders(settings))
     given: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, orders)
-    told = op.stateful_batch("open", given, partial(steps.OpenMinutesLogic, settings.kept_s))
+    told = op.stateful_batch(
+        "open", given, partial(steps.OpenMinutesLogic, settings.kept_s, settings.idle_s)
+    )
     minutes = op.map("by-minute", told, steps.by_minute)
     changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
     sources = op.map("by-source", changes, steps.by_source)

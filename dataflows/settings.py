@@ -176,6 +176,15 @@ class Settings(BaseSettings):
         """Seconds of event time for which panes are kept in the state."""
         return max(self.retention_s, self.lateness_s + 60, max(self.windows) + 60)
 
+    @property
+    def idle_s(self) -> int:
+        """Seconds of event time after which a source that is silent leaves the state.
+
+        An event that comes later still, and is not too old for `*`, has all that the source had
+        before outside of its longest window.
+        """
+        return self.kept_s + max(self.windows)
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -167,10 +167,10 @@ def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
 class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any]):
     """By source: cuts partial sums by minute, and gives minutes their orders."""
 
-    def __init__(self, kept_s: int, state: Any | None) -> None:  # noqa: ANN401
+    def __init__(self, kept_s: int, idle_s: int, state: Any | None) -> None:  # noqa: ANN401
         self._source: str | None
         self._source, minutes = state or (None, None)
-        self._kept_s = kept_s
+        self._kept_s, self._idle_s = kept_s, idle_s
         self._minutes = OpenMinutes(kept_s, minutes)
         if self._source is not None:
             this_worker().sources[self._source] = self._minutes.newest_ms
@@ -198,7 +198,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
         return [(minute, Restore(len(minutes))) for minute in minutes]
 
     def _idle(self) -> bool:
-        horizon = horizon_s(this_worker().head_ms, self._kept_s)
+        horizon = horizon_s(this_worker().head_ms, self._idle_s)
         return self._source is not None and self._minutes.newest_ms < horizon * 1000
 
     def _leave(self) -> list[tuple[int, Told]]:

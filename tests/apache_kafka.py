@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from infra.ports import LOOPBACK
-from infra.supervisor import Program
+from infra.ports import LOOPBACK, Ports
+from infra.supervisor import Program, Supervisor
 
 POM = Path(__file__).with_name("kafka-pom.xml")
 CLUSTER_ID = "c2VudGlzdHJlYW0tdGVzdA"  # any 16 bytes in base64
@@ -34,9 +38,30 @@ log.retention.ms=-1
 """
 
 
-def missing() -> str | None:
-    """Return which tool is not there, None if all are."""
-    return next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None)
+@dataclass(frozen=True)
+class Kafka:
+    """A running Kafka, which may be killed and started again."""
+
+    brokers: str
+    program: Program
+    supervisor: Supervisor
+
+    def kill(self) -> None:
+        """Kill it and start it again over what it has on disk."""
+        self.supervisor.stop()  # it is disposable, so this is kill -9
+        self.supervisor.start(self.program)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Kafka]:
+    """Start a real Apache Kafka; skips the test where there is no Java or Maven to make one."""
+    if tool := next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None):
+        pytest.skip(f"a real Apache Kafka needs {tool}")
+    with Ports() as ports, Supervisor(directory) as supervisor:
+        port = ports.free()
+        program = apache_kafka(directory, port, ports.free())
+        supervisor.start(program)
+        yield Kafka(f"{LOOPBACK}:{port}", program, supervisor)
 
 
 def apache_kafka(directory: Path, port: int, controller: int) -> Program:

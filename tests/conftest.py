@@ -45,13 +45,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def kafka_brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a real Apache Kafka; skips where there is no Java or Maven to make one with."""
-    if tool := apache_kafka.missing():
-        pytest.skip(f"a real Apache Kafka needs {tool}")
-    directory = tmp_path_factory.mktemp("kafka")
-    with Ports() as ports, Supervisor(directory) as supervisor:
-        port = ports.free()
-        supervisor.start(apache_kafka.apache_kafka(directory, port, ports.free()))
-        yield f"{LOOPBACK}:{port}"
+    with apache_kafka.running(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka.brokers
 
 
 @pytest.fixture

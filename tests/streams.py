@@ -196,6 +196,10 @@ class Flow:
         self._log.seek(0)
         return self._log.read()
 
+    def check(self) -> None:
+        """Fail if it has ended."""
+        assert self.process.poll() is None, self.said()
+
     def wait_started(self) -> None:
         """Wait for the first heartbeat, which comes when the flow is about to read."""
         key = self._stream.keys.worker(f"{socket.gethostname()}-{self.process.pid}")

@@ -36,6 +36,7 @@ class Mix:
         apart_s: event time between one partition and the next.
         sources: how many there are.
         keyed: share of events whose key is their source, and whose partition follows from it.
+        hour: of event time since the start, in which these events lie.
     """
 
     late: float = 0.01
@@ -44,6 +45,7 @@ class Mix:
     apart_s: int = 0
     sources: int = 50
     keyed: float = 0.5
+    hour: int = 0
 
 
 def traffic(count: int, seed: int, mix: Mix = Mix()) -> list[Sent]:
@@ -54,7 +56,7 @@ def traffic(count: int, seed: int, mix: Mix = Mix()) -> list[Sent]:
 
 def _event(done: float, generator: random.Random, mix: Mix) -> Sent:
     partition = generator.randrange(mix.partitions)
-    seconds = done * SPAN_S - generator.random() * DISORDER_S + mix.apart_s * partition
+    seconds = (mix.hour + done) * SPAN_S - generator.random() * DISORDER_S + mix.apart_s * partition
     if generator.random() < mix.late:
         seconds -= LATE_S
     if generator.random() < mix.poison:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import redis
 from oracle import SUMS, WINDOWS_S, Expected, expected
-from streams import Flow, Sent, Stream, recovery
+from streams import Sent, Stream, recovery
 
 PATIENCE_S = 120.0
+FULL = os.environ.get("SENTISTREAM_CHAOS") == "full"  # as `make chaos` sets it
+
+
+class Running(Protocol):
+    """What runs the flow: one process, or several."""
+
+    def check(self) -> None:
+        """Fail if it has ended for good."""
+
+    def said(self) -> str:
+        """Return what it has printed."""
 
 
 class World:
@@ -60,7 +73,7 @@ class World:
             return f"sources are {newest}, not {world.newest_ms}"
         return ""
 
-    def settle(self, flow: Flow, world: Expected, patience_s: float = PATIENCE_S) -> float:
+    def settle(self, flow: Running, world: Expected, patience_s: float = PATIENCE_S) -> float:
         """Wait until Redis is as the oracle says, and return how long that took in seconds."""
         began = time.monotonic()
         while True:
@@ -71,15 +84,21 @@ class World:
             elapsed = time.monotonic() - began
             if not difference:
                 return elapsed
-            assert flow.process.poll() is None, flow.said()
+            flow.check()
             assert elapsed < patience_s, f"{difference}\n{flow.said()}"
             time.sleep(0.2)
 
     def check_dead_letters(self, world: Expected) -> int:
-        """Check the dead letters, and return how many were written more than once.
+        """Check that there are all dead letters, and return how many were written again.
 
         A crash may write those of its last second again; each has the place of its event.
         """
+        written = self.dead_letters(world)
+        assert written.keys() == world.rejected.keys()
+        return written.total() - len(written)
+
+    def dead_letters(self, world: Expected) -> Counter[tuple[int, int]]:
+        """Check the dead letters that there are, and return how often each was written."""
         kafka = self.stream.settings.kafka
         written: Counter[tuple[int, int]] = Counter()
         for record in self.stream.records(kafka.dlq_topic):
@@ -88,34 +107,36 @@ class World:
             place = int(headers["x-partition"] or -1), int(headers["x-offset"] or -1)
             assert world.rejected.get(place) == (headers["x-reason"] or b"").decode(), place
             written[place] += 1
-        assert written.keys() == world.rejected.keys()
-        return written.total() - len(written)
+        return written
 
     def run_until(
         self, world: Expected, kills: int, generator: random.Random, longest_s: float
-    ) -> Counter[str]:
-        """Start the flow and kill it so many times at random moments, then let it settle."""
-        figures: Counter[str] = Counter()
+    ) -> int:
+        """Start the flow and kill it so many times at random moments, then let it settle.
+
+        Returns:
+            How many dead letters were written again.
+        """
         for _ in range(kills):
             with self.stream.flow(*self.options) as flow:
                 flow.wait_started()
                 time.sleep(generator.random() * longest_s)
-                assert flow.process.poll() is None, flow.said()
+                flow.check()
                 flow.process.kill()
                 flow.process.wait()
-            figures["kills"] += 1
         with self.stream.flow(*self.options) as flow:
             self.settle(flow, world)
-        figures["repeated dead letters"] = self.check_dead_letters(world)
-        return figures
+        return self.check_dead_letters(world)
 
-    def wait(self, flow: Flow, ready: Callable[[], bool]) -> None:
+    def wait(
+        self, flow: Running, ready: Callable[[], bool], patience_s: float = PATIENCE_S
+    ) -> None:
         """Wait until something is so."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + patience_s
         while not ready():
-            assert flow.process.poll() is None, flow.said()
+            flow.check()
             assert time.monotonic() < until, flow.said()
             time.sleep(0.05)
 
 
-__all__ = ["PATIENCE_S", "WINDOWS_S", "World"]
+__all__ = ["FULL", "PATIENCE_S", "WINDOWS_S", "World"]

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.integration
 
 NOW_S = 1_790_000_000
 KEPT_S = 7200
+IDLE_S = KEPT_S + 3600  # the longest window
 PATIENCE_S = 30.0
 
 
@@ -57,17 +58,17 @@ def test_an_idle_source_leaves_the_state_and_may_come_back(stream: Stream, tmp_p
         stream.send([event("a", 0), event("a", 61), event("b", 100)])
         flow.settle(3)
         wait_for_state(flow, folder, {"a", "b", ALL_SOURCES})
-        stream.send([event("b", KEPT_S + 200)])
+        stream.send([event("b", IDLE_S + 200)])
         flow.settle(4)
         wait_for_state(flow, folder, {"b", ALL_SOURCES})
-        stream.send([event("a", KEPT_S + 300), event("a", KEPT_S + 301)])
+        stream.send([event("a", IDLE_S + 300), event("a", IDLE_S + 301)])
         flow.settle(6)
         wait_for_state(flow, folder, {"a", "b", ALL_SOURCES})
     panes = {bucket: pane.n for (name, bucket), pane in stream.panes(1).items() if name == "a"}
     assert panes == {
         NOW_S: 1,
         NOW_S + 61: 1,
-        NOW_S + KEPT_S + 300: 1,
-        NOW_S + KEPT_S + 301: 1,
+        NOW_S + IDLE_S + 300: 1,
+        NOW_S + IDLE_S + 301: 1,
     }
     assert stream.redis.hget(stream.keys.rolling("a", 3600), "n") == "2"

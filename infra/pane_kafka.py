@@ -1,0 +1,164 @@
+"""Compares the real flow with a loop that only consumes, on one topic."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+from bytewax.recovery import init_db_dir
+from confluent_kafka import TopicPartition
+
+from dataflows.blocks import MINUTE_S
+from dataflows.clients import consumer, ensure_topics, partitions_of, producer, redis_client
+from dataflows.keys import ALL_SOURCES, Keys
+from dataflows.panes import Pane
+from dataflows.settings import Settings
+from infra import embedded
+from infra.interrupts import interruptible
+from infra.pane_load import START_S, Load
+from infra.ports import LOOPBACK, Ports
+from infra.supervisor import Program, Supervisor
+from models.wheels import fetch
+
+__all__ = ["Rates", "kafka_rates", "steady_rate"]
+
+ROOT: Final = Path(__file__).parents[1]
+SKIPPED: Final = 0.2  # of the events, before a rate is taken
+TICK_S: Final = 0.02
+LIMIT_S: Final = 120.0
+
+
+class Rates(NamedTuple):
+    """Events per second in each round."""
+
+    flow: list[float]
+    loop: list[float]
+
+
+def kafka_rates(settings: Settings, load: Load, count: int, rounds: int) -> Rates:
+    """Measure both in turns, with an embedded broker and Redis of their own."""
+    fetch("centerface")  # here, rather than within the limit of the flow
+    with ExitStack() as resources, interruptible():
+        directory = Path(resources.enter_context(tempfile.TemporaryDirectory()))
+        ports = resources.enter_context(Ports())
+        supervisor = resources.enter_context(Supervisor(directory))
+        kafka_port, redis_port = ports.free(), ports.free()
+        supervisor.start(embedded.broker(kafka_port), embedded.redis_server(redis_port, directory))
+        url = type(settings.redis.url)(f"redis://{LOOPBACK}:{redis_port}/0")
+        kafka = settings.kafka.model_copy(update={"brokers": f"{LOOPBACK}:{kafka_port}"})
+        redis = settings.redis.model_copy(update={"url": url})
+        settings = settings.model_copy(update={"kafka": kafka, "redis": redis})
+        ensure_topics(settings)
+        _produce(settings, load, count)
+        flow, loop = [], []
+        for number in range(rounds):
+            loop.append(steady_rate(_consumed(settings, count), count))
+            flow.append(_flow_rate(settings, directory / f"round-{number}", load, count))
+    return Rates(flow, loop)
+
+
+def steady_rate(looks: Iterable[tuple[float, int]], count: int) -> float:
+    """Return events per second from the first look past the start-up to the last event.
+
+    Args:
+        looks: time (s) and how many events were done by then.
+        count: of all events.
+    """
+    first: tuple[float, int] | None = None
+    for now, done in looks:
+        if first is None and done >= SKIPPED * count:
+            first = now, done
+        if done >= count:
+            if first is None or done == first[1]:
+                raise SystemExit("error: too few events to measure; raise --scale")
+            return (done - first[1]) / (now - first[0])
+    raise SystemExit(f"error: {count} events were not done within {LIMIT_S:g} s")
+
+
+def _produce(settings: Settings, load: Load, count: int) -> None:
+    client = producer(settings.kafka)
+    for record in load.records(count):
+        while True:
+            try:
+                client.produce(
+                    settings.kafka.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    timestamp=record.timestamp_ms or 0,
+                )
+                break
+            except BufferError:
+                client.poll(TICK_S)
+    if left := client.flush(LIMIT_S):
+        raise SystemExit(f"error: the broker has not taken {left} events")
+
+
+def _consumed(settings: Settings, count: int) -> Iterator[tuple[float, int]]:
+    """Yield the time and how many events are consumed and parsed."""
+    kafka, done = settings.kafka, 0
+    deadline = time.monotonic() + LIMIT_S
+    with closing(consumer(kafka)) as client:
+        numbers = partitions_of(kafka, kafka.topic)
+        client.assign([TopicPartition(kafka.topic, number, 0) for number in numbers])
+        while time.monotonic() < deadline:
+            for message in client.consume(settings.batch, timeout=TICK_S):
+                if message.error() is None:  # else it is the end of a partition
+                    json.loads(message.value() or b"")
+                    done += 1
+            yield time.monotonic(), done
+
+
+def _flow_rate(settings: Settings, directory: Path, load: Load, count: int) -> float:
+    """Run the flow over the whole topic, with keys and a recovery store of its own."""
+    settings = settings.model_copy(
+        update={"redis": settings.redis.model_copy(update={"prefix": f"bench-{uuid.uuid4()}"})}
+    )
+    recovery = directory / "recovery"
+    recovery.mkdir(mode=0o700, parents=True)
+    init_db_dir(recovery, 1)  # type: ignore[no-untyped-call]
+    program = Program(
+        name="flow",
+        argv=[
+            *(sys.executable, "-P", "-m", "bytewax.run", str(ROOT / "dataflows/sentiment.py")),
+            *("-r", str(recovery), "-s", "1", "-b", "0"),
+        ],
+        ready=lambda: True,
+        env={
+            "SENTISTREAM_KAFKA__BROKERS": settings.kafka.brokers,
+            "SENTISTREAM_REDIS__URL": settings.redis.url.get_secret_value(),
+            "SENTISTREAM_REDIS__PREFIX": settings.redis.prefix,
+            "SENTISTREAM_BATCH": str(settings.batch),
+            "PYTHONPATH": str(ROOT),
+            "ORT_DISABLE_TELEMETRY": "1",
+            # Any value makes Bytewax serve its state on all interfaces without a password.
+            "BYTEWAX_DATAFLOW_API_ENABLED": None,
+        },
+    )
+    with Supervisor(directory) as supervisor:
+        supervisor.start(program)
+        return steady_rate(_written(settings, supervisor, load, count), count)
+
+
+def _written(
+    settings: Settings, supervisor: Supervisor, load: Load, count: int
+) -> Iterator[tuple[float, int]]:
+    """Yield the time and how many events the panes of all sources in Redis count."""
+    keys = Keys(settings.redis.prefix)
+    minutes = range(START_S, START_S + count // load.per_s + 1, MINUTE_S)
+    names = {keys.pane(MINUTE_S, ALL_SOURCES, minute) for minute in minutes}
+    deadline = time.monotonic() + LIMIT_S
+    with closing(redis_client(settings.redis)) as client:
+        while time.monotonic() < deadline:
+            supervisor.check()
+            hashes = [cast("dict[str, str]", client.hgetall(name)) for name in names]
+            panes = [Pane.decode(text) for texts in hashes for text in texts.values()]
+            yield time.monotonic(), sum(pane.events for pane in panes)
+            time.sleep(TICK_S)

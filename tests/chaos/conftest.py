@@ -1,0 +1,60 @@
+"""How much chaos, and the table of what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import apache_kafka
+import pytest
+from streams import Stream
+from world import FULL, World
+
+ROWS = pytest.StashKey[list[tuple[str, dict[str, object]]]]()
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def pick() -> Callable[[T, T], T]:
+    """Return what chooses between the full form of a test and its short one."""
+    return lambda full, short: full if FULL else short
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
+    """Return where a test leaves its figures, in the order of the table."""
+    values: dict[str, object] = {}
+    yield values
+    request.config.stash.setdefault(ROWS, []).append((request.node.name, values))
+
+
+@pytest.fixture
+def world(environment: dict[str, str], kafka_brokers: str, tmp_path: Path) -> World:
+    """Return an empty topic on a real Kafka, and its flow."""
+    return World(Stream(environment | {"SENTISTREAM_KAFKA__BROKERS": kafka_brokers}), tmp_path)
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[apache_kafka.Kafka]:
+    """Return a Kafka of this test alone, which may be killed."""
+    directory = tmp_path / "kafka"
+    directory.mkdir()
+    with apache_kafka.running(directory) as kafka:
+        yield kafka
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table of figures, in Markdown."""
+    rows = config.stash.get(ROWS, [])
+    if not rows:
+        return
+    terminalreporter.section(f"chaos, {'full' if FULL else 'short'} form")
+    terminalreporter.write_line("| test | figures |")
+    terminalreporter.write_line("|---|---|")
+    for name, values in rows:
+        text = ", ".join(f"{what}: {value}" for what, value in values.items())
+        terminalreporter.write_line(f"| {name} | {text} |")

@@ -20,6 +20,7 @@ from dataflows.panes import EMPTY, FIELDS, Pane
 __all__ = [
     "Change",
     "Delta",
+    "Leave",
     "Minute",
     "OpenMinutes",
     "Order",
@@ -73,13 +74,19 @@ class Order(Enum):
     """What a source is told, or tells its minutes, besides what to add."""
 
     CLOSE = "close"  # a minute leaves the state
-    LEAVE = "leave"  # an idle source leaves the state
+    LEAVE = "leave"  # an idle source lets all its minutes go
     RESTORE = "restore"  # tell the rolling windows what was there before a restart
     TELL = "tell"  # all panes once more, for a Redis that has lost them
 
 
 class Restore(NamedTuple):
     """One of so many minutes of a source that tell what was there before a restart."""
+
+    minutes: int
+
+
+class Leave(NamedTuple):
+    """One of so many minutes of a source that leave the state together."""
 
     minutes: int
 
@@ -110,8 +117,9 @@ class OpenMinutes:
             The deltas by start of the minute (epoch s), and how many events were further behind
             than panes are kept and therefore cannot be counted.
         """
-        self._newest_ms = max(self._newest_ms, partial.newest_ms)
+        # As it was before: a gap of event time inside of a batch lets nothing of it expire.
         horizon = self._horizon()
+        self._newest_ms = max(self._newest_ms, partial.newest_ms)
         expired = 0
         deltas: dict[int, Delta] = {}
         for bucket, pane in partial.panes.items():
@@ -143,6 +151,12 @@ class OpenMinutes:
         self._open.difference_update(closed)
         return closed
 
+    def leave(self) -> list[int]:
+        """Close all minutes and return them (start, epoch s), the newest one first."""
+        minutes = self.newest_first()
+        self._open.clear()
+        return minutes
+
     def newest_first(self) -> list[int]:
         """Return the open minutes (start, epoch s), the newest one first."""
         return sorted(self._open, reverse=True)
@@ -158,7 +172,9 @@ class OpenMinutes:
         return self._newest_ms, runs
 
     def _horizon(self) -> int:
-        return horizon_s(self._newest_ms, self._kept_s)
+        # Without an open minute the source has left, and what it had is not there to be added to.
+        kept_s = self._kept_s if self._open else -MINUTE_S
+        return horizon_s(self._newest_ms, kept_s) if self._newest_ms else 0
 
 
 class Change(NamedTuple):
@@ -170,8 +186,8 @@ class Change(NamedTuple):
         stamps_ms: timestamps of the records that made the change.
         restored: the packed 1 s panes of the minute after a restart. They are in Redis already;
             they only tell the rolling windows what was there.
-        minutes: how many minutes of the source are restored, this one included.
-        left: the source has left the state, unless something newer has come since.
+        minutes: how many minutes of the source are restored or leave, this one included.
+        left: the minute has left the state, with all others of its source.
         rewritten: the change is the whole minute once more, for a Redis that has lost it.
     """
 
@@ -221,9 +237,9 @@ class Minute:
         """Return the whole minute, one of so many, for the rolling windows after a restart."""
         return Change({}, self._newest_ms, [], restored=self.snapshot()[0], minutes=minutes)
 
-    def left(self) -> Change:
-        """Return that this was the newest minute of a source that has left the state."""
-        return Change({}, self._newest_ms, [], left=True)
+    def left(self, minutes: int) -> Change:
+        """Return that this was one of so many minutes of a source, and all have left the state."""
+        return Change({}, self._newest_ms, [], minutes=minutes, left=True)
 
     def snapshot(self) -> tuple[bytes, int]:
         """Return the packed panes and the newest event time (ms)."""

@@ -12,15 +12,16 @@ value never follows a newer one:
   another one or the witness is gone, a mark is set and all panes are told once more. When all are
   written and the mark is still there, it becomes the witness; if it is gone, or a worker finds one
   that it has not set itself, they are told again.
-- **A source is idle** for longer than panes are kept and windows are long, by event time: it
-  leaves the state.
+- **A source is idle**, behind all others in event time by more than panes are kept and windows are
+  long, and silent: its minutes leave the state.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 WAKE_EVERY: Final = timedelta(milliseconds=20)
 LOOK_EVERY: Final = timedelta(seconds=1)
+SILENT_S: Final = 15.0  # so that a source that sends what is old may do so in peace
 ANSWER_S: Final = 0.5  # while Redis is away, its writers wait for it, not this
 # The sources are asked in so many parts, so that not all panes are on their way at once.
 PARTS: Final = 32
@@ -64,6 +66,8 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
         self._where = redis_location(settings.redis)
         self._key = Keys(settings.redis.prefix).witness(worker)
         self._idle_s = settings.idle_s
+        # Sources that are behind all others, and the clock when they were first seen there.
+        self._behind: dict[tuple[str, int], float] = {}
         self._told = False  # whether this worker has told all its panes once
         self._part = PARTS  # the next part of the sources to be asked
         self._awake = self._look_at = datetime.now(UTC)
@@ -102,15 +106,18 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
         """Close the connection."""
         self._client.close()
 
-    def _idle(self) -> Iterator[str]:
+    def _idle(self) -> list[str]:
         """Return the sources that no event can reach any more that `*` would count as well."""
         worker = this_worker()
         horizon_ms = horizon_s(worker.head_ms, self._idle_s) * 1000
-        return (
-            source
+        now = time.monotonic()
+        behind = {
+            (source, newest_ms): self._behind.get((source, newest_ms), now)
             for source, newest_ms in worker.sources.items()
             if newest_ms < horizon_ms and source != ALL_SOURCES
-        )
+        }
+        self._behind = behind
+        return [source for (source, _), since in behind.items() if now - since > SILENT_S]
 
     def _look(self) -> None:
         server = str(self._client.info("server").get("run_id", ""))

@@ -40,7 +40,9 @@ class Rolling:
 
     def __init__(self, windows: Sequence[int], resumed: bool = False) -> None:
         """Start empty; if resumed, wait for what was there, which comes as restored changes."""
-        self.left = False  # the source has left the state
+        self._leaving = 0  # minutes that have left
+        self._to_leave = 0  # of so many
+        self._left_until = 0  # newest of them (epoch s)
         self._complete = not resumed
         self._restored = 0
         self._longest = max(windows)
@@ -62,9 +64,8 @@ class Rolling:
             stamps_ms += change.stamps_ms
             rewritten += change.rewritten
             if change.left:
-                self.left = self._newest is None or change.newest_ms // 1000 >= self._newest
+                self._leave(change)
                 continue
-            self.left = False
             if change.restored is not None:
                 self._restored += 1
                 self._complete |= self._restored >= change.minutes
@@ -82,6 +83,18 @@ class Rolling:
         if self._newest is None or not (written or rolling):
             return None
         return Update(written, rolling, self._newest, self._newest_ms, stamps_ms, rewritten)
+
+    @property
+    def left(self) -> bool:
+        """Whether the source has left the state, and nothing newer has come since."""
+        return 0 < self._leaving == self._to_leave and self._left_until >= (self._newest or 0)
+
+    def _leave(self, change: Change) -> None:
+        """Count the minutes that leave: each has said before that what it had to say."""
+        if self._leaving == self._to_leave:
+            self._leaving = 0  # of an earlier time, after which the source came back
+        self._leaving, self._to_leave = self._leaving + 1, change.minutes
+        self._left_until = max(self._left_until, change.newest_ms // 1000)
 
     def _restore(self, panes: Panes) -> None:
         for bucket, pane in sorted(panes.items()):

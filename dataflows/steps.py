@@ -13,6 +13,7 @@ from bytewax.operators import StatefulBatchLogic
 from dataflows.blocks import (
     Change,
     Delta,
+    Leave,
     Minute,
     OpenMinutes,
     Order,
@@ -49,7 +50,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-Told = Delta | Restore | Order  # what a source tells its minutes
+Told = Delta | Leave | Restore | Order  # what a source tells its minutes
 SEPARATOR = "|"  # of source and minute in a key; the minute has none, so it splits from the end
 
 
@@ -170,14 +171,18 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
     def __init__(self, kept_s: int, idle_s: int, state: Any | None) -> None:  # noqa: ANN401
         self._source: str | None
         self._source, minutes = state or (None, None)
-        self._kept_s, self._idle_s = kept_s, idle_s
+        self._idle_s = idle_s
         self._minutes = OpenMinutes(kept_s, minutes)
         if self._source is not None:
-            this_worker().sources[self._source] = self._minutes.newest_ms
+            if self._minutes.newest_first():
+                this_worker().sources[self._source] = self._minutes.newest_ms
             this_worker().resumed.add(self._source)
 
     def on_batch(self, values: list[Partial | Order]) -> tuple[Iterable[tuple[int, Told]], bool]:
-        """Return deltas and orders by minute; the state ends when the source is idle."""
+        """Return deltas and orders by minute.
+
+        A source that has left keeps its newest event time, so that what is older is noticed.
+        """
         out: list[tuple[int, Told]] = []
         for value in values:
             if isinstance(value, Partial):
@@ -187,8 +192,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
             elif self._idle():
                 out += self._leave()
         out += ((minute, Order.CLOSE) for minute in self._minutes.close())
-        # Without a source it has left, or had done so when the order came.
-        return out, self.DISCARD if self._source is None else self.RETAIN
+        return out, self.RETAIN
 
     def _order(self, order: Order) -> Iterable[tuple[int, Told]]:
         minutes = self._minutes.newest_first()
@@ -203,9 +207,8 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
 
     def _leave(self) -> list[tuple[int, Told]]:
         this_worker().sources.pop(self._source or "", None)
-        newest, *others = self._minutes.newest_first()
-        self._source, self._minutes = None, OpenMinutes(self._kept_s)
-        return [(newest, Order.LEAVE), *((minute, Order.CLOSE) for minute in others)]
+        minutes = self._minutes.leave()
+        return [(minute, Leave(len(minutes))) for minute in minutes]
 
     def _split(self, partial: Partial) -> Iterable[tuple[int, Delta]]:
         self._source = partial.source
@@ -253,9 +256,10 @@ class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
             elif value is Order.TELL:
                 # One for each order, since each is counted until it is written.
                 changes.append(self._minute.whole())
-            elif value is Order.LEAVE:
-                changes.append(self._minute.left())
-        return changes, Order.CLOSE in values or Order.LEAVE in values
+            elif isinstance(value, Leave):
+                changes.append(self._minute.left(value.minutes))
+        closed = any(value is Order.CLOSE or isinstance(value, Leave) for value in values)
+        return changes, closed
 
     def snapshot(self) -> Any:  # noqa: ANN401
         """Return the packed panes."""

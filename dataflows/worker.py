@@ -14,7 +14,7 @@ class Worker:
     """Of one worker, which is a thread.
 
     Attributes:
-        sources: newest event time (epoch ms) of those whose minutes are in its state.
+        sources: newest event time (epoch ms) of those that have minutes in its state.
         resumed: those whose minutes came from a snapshot and have to be told again.
         head_ms: newest event time (epoch ms) that the worker has read, of any source.
         asked: minutes that were asked to tell their panes for a Redis that has lost them.

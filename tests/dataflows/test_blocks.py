@@ -72,6 +72,24 @@ def test_record_timestamps_travel_once() -> None:
     assert sorted(stamp for delta in deltas.values() for stamp in delta.stamps_ms) == [1005, 61_005]
 
 
+def test_a_gap_inside_of_a_batch_lets_nothing_expire() -> None:
+    opened = OpenMinutes(kept_s=120)
+    deltas, expired = opened.split(partial([(10_000, EMPTY), (1_000_000, EMPTY)]))
+    assert (sorted(deltas), expired) == ([0, 960], 0)
+    assert opened.close() == [0]
+
+
+def test_what_is_as_old_as_what_has_left_is_not_added_to_nothing() -> None:
+    opened = OpenMinutes(kept_s=120)
+    opened.split(partial([(61_000, EMPTY._replace(events=1))]))
+    assert opened.leave() == [60]
+    again = OpenMinutes(120, opened.snapshot())
+    for old in (50_000, 119_000):
+        assert again.split(partial([(old, EMPTY._replace(events=1))])) == ({}, 1)
+    deltas, expired = again.split(partial([(120_000, EMPTY._replace(events=1))]))
+    assert (sorted(deltas), expired) == ([120], 0)
+
+
 def test_a_restored_minute_tells_all_its_panes() -> None:
     minute = Minute()
     minute.add([Delta({5: EMPTY._replace(n=1)}, 5500, [])])

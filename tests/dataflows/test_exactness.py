@@ -117,28 +117,15 @@ class Flow(RuleBasedStateMachine):
                 self.run_key(stage, random.choice(list(stage.inbox)), random)
 
     def run_key(self, stage: Stage, key: str, random: Random) -> None:
-        values = stage.take(key, random)
-        # What a source that leaves has said before has arrived: see `leave`.
-        pieces = [[value] for value in values] if Order.LEAVE in values else [values]
-        for piece in pieces:
-            if stage is self.opened and Order.LEAVE in piece:
-                self.settle(key, random)
-            for item in stage.run(key, piece):
-                if stage is self.opened:
-                    minute, told = steps.by_minute(item)
-                    self.minutes.put(minute, key, told)
-                elif stage is self.minutes:
-                    source, change = steps.by_source(item)
-                    self.windows.put(source, key, change)
-                else:
-                    self.write(*item)
-
-    def settle(self, source: str, random: Random) -> None:
-        """Let arrive what the minutes of a source have to say."""
-        for stage in (self.minutes, self.windows):
-            for key in list(stage.inbox):
-                while source in (key, key.rpartition("|")[0]) and key in stage.inbox:
-                    self.run_key(stage, key, random)
+        for item in stage.run(key, stage.take(key, random)):
+            if stage is self.opened:
+                minute, told = steps.by_minute(item)
+                self.minutes.put(minute, key, told)
+            elif stage is self.minutes:
+                source, change = steps.by_source(item)
+                self.windows.put(source, key, change)
+            else:
+                self.write(*item)
 
     def write(self, source: str, update: Update) -> None:
         for resolution, panes in update.panes.items():

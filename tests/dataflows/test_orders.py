@@ -31,7 +31,7 @@ def event(source: str, seconds: int) -> Sent:
 
 
 def in_state(folder: Path, step: str) -> set[str]:
-    """Return the keys of a step that the recovery store would bring back."""
+    """Return the sources of a step that the recovery store would bring back."""
     (store,) = folder.glob("part-*.sqlite3")
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
         rows = database.execute(
@@ -39,14 +39,14 @@ def in_state(folder: Path, step: str) -> set[str]:
             "WHERE step_id = ? GROUP BY state_key",
             (f"sentiment.{step}",),
         )
-        return {key for key, held, _ in rows if held}
+        return {key.rpartition("|")[0] or key for key, held, _ in rows if held}
 
 
 def wait_for_state(flow: Flow, folder: Path, sources: set[str]) -> None:
     until = time.monotonic() + PATIENCE_S
-    while in_state(folder, "open") != sources or in_state(folder, "rolling") != sources:
+    while in_state(folder, "panes") != sources or in_state(folder, "rolling") != sources:
         flow.check()
-        assert time.monotonic() < until, (in_state(folder, "open"), flow.said())
+        assert time.monotonic() < until, (in_state(folder, "panes"), flow.said())
         time.sleep(0.2)
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from dataflows.keys import RESOLUTIONS_S
-from dataflows.panes import EMPTY, FIELDS, Pane
+from dataflows.panes import FIELDS, Pane
 
 __all__ = [
     "Change",
@@ -55,11 +55,16 @@ class Partial:
 
     def add(self, time_ms: int, pane: Pane, stamp_ms: int | None) -> None:
         """Add one event."""
-        bucket = time_ms // 1000
-        self.panes[bucket] = self.panes.get(bucket, EMPTY).merge(pane)
+        _add(self.panes, time_ms // 1000, pane)
         self.newest_ms = max(self.newest_ms, time_ms)
         if stamp_ms is not None:
             self.stamps_ms.append(stamp_ms)
+
+    def include(self, other: Partial) -> None:
+        """Add the sums of another source; the timestamps of its records stay there."""
+        for bucket, pane in other.panes.items():
+            _add(self.panes, bucket, pane)
+        self.newest_ms = max(self.newest_ms, other.newest_ms)
 
 
 class Delta(NamedTuple):
@@ -201,36 +206,43 @@ class Change(NamedTuple):
 
 
 class Minute:
-    """The 1 s panes of one minute of one source.
+    """The panes of one minute of one source.
 
-    Between two epochs it is kept packed, which takes a tenth of the memory.
+    Between two epochs its 1 s panes are kept packed, which takes a tenth of the memory.
     """
 
     def __init__(self, state: tuple[bytes, int] | None = None) -> None:
         """Start empty, or from what `snapshot` returned."""
         self._packed: bytes | None = None
-        self._panes: Panes = {}
+        self._panes: dict[int, Panes] = {resolution: {} for resolution in RESOLUTIONS_S}
         self._newest_ms = 0
         if state is not None:
             self._packed, self._newest_ms = state
 
     def add(self, deltas: Iterable[Delta]) -> Change:
         """Add deltas and return what is now true."""
-        panes = self._unpacked()
+        held = self._unpacked()
         changed: set[int] = set()
         stamps_ms: list[int] = []
         for delta in deltas:
             for bucket, pane in delta.panes.items():
-                panes[bucket] = panes.get(bucket, EMPTY).merge(pane)
+                for resolution, panes in held.items():
+                    _add(panes, bucket // resolution * resolution, pane)
             changed |= delta.panes.keys()
             stamps_ms += delta.stamps_ms
             self._newest_ms = max(self._newest_ms, delta.newest_ms)
-        return Change(_by_resolution(panes, changed), self._newest_ms, stamps_ms)
+        told = {
+            resolution: {
+                start: panes[start]
+                for start in sorted({bucket // resolution * resolution for bucket in changed})
+            }
+            for resolution, panes in held.items()
+        }
+        return Change(told, self._newest_ms, stamps_ms)
 
     def whole(self) -> Change:
         """Return all panes, for a Redis that has lost them."""
-        panes = self._unpacked()
-        told = _by_resolution(panes, set(panes))
+        told = {resolution: dict(panes) for resolution, panes in self._unpacked().items()}
         return Change(told, self._newest_ms, [], rewritten=True)
 
     def restored(self, minutes: int) -> Change:
@@ -244,29 +256,23 @@ class Minute:
     def snapshot(self) -> tuple[bytes, int]:
         """Return the packed panes and the newest event time (ms)."""
         if self._packed is None:
-            self._packed = pack(self._panes)
-            self._panes = {}
+            self._packed = pack(self._panes[1])
+            self._panes = {resolution: {} for resolution in RESOLUTIONS_S}
         return self._packed, self._newest_ms
 
-    def _unpacked(self) -> Panes:
+    def _unpacked(self) -> dict[int, Panes]:
+        """Return the panes by resolution; coarse ones are sums of 1 s panes."""
         if self._packed is not None:
-            self._panes = unpack(self._packed)
+            for bucket, pane in unpack(self._packed).items():
+                for resolution, panes in self._panes.items():
+                    _add(panes, bucket // resolution * resolution, pane)
             self._packed = None
         return self._panes
 
 
-def _by_resolution(panes: Panes, changed: set[int]) -> dict[int, Panes]:
-    """Return the changed buckets of every resolution; coarse ones are sums of 1 s panes."""
-    result: dict[int, Panes] = {}
-    for resolution in RESOLUTIONS_S:
-        wanted = {bucket // resolution * resolution for bucket in changed}
-        sums = dict.fromkeys(sorted(wanted), EMPTY)
-        for bucket, pane in panes.items():
-            start = bucket // resolution * resolution
-            if start in wanted:
-                sums[start] = sums[start].merge(pane)
-        result[resolution] = sums
-    return result
+def _add(panes: Panes, bucket: int, pane: Pane) -> None:
+    old = panes.get(bucket)
+    panes[bucket] = pane if old is None else old.merge(pane)
 
 
 def pack(panes: Panes) -> bytes:

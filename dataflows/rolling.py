@@ -110,9 +110,9 @@ class Rolling:
             self._advance(self._newest, bucket)
         elif bucket <= self._newest - self._longest:
             return
-        old = self._panes.get(bucket, EMPTY)
+        old = self._panes.get(bucket)
         self._panes[bucket] = pane
-        change = pane.subtract(old)
+        change = pane if old is None else pane.subtract(old)
         for window, total in self._sums.items():
             if bucket > self._newest - window:
                 self._sums[window] = total.merge(change)

@@ -150,19 +150,21 @@ def rejected(result: Event | Rejection) -> Rejection | None:
 
 def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
     """Sum a batch by source, and over all sources, so that little crosses to other workers."""
-    sums: dict[str, Partial] = {ALL_SOURCES: Partial(ALL_SOURCES)}
+    sums: dict[str, Partial] = {}
     for event in events:
         envelope = event.envelope
         pane = Pane.of(event.scored.observations)
         TELEMETRY.observations.increment(pane.n)
         partial = sums.setdefault(envelope.source, Partial(envelope.source))
         partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
-        sums[ALL_SOURCES].add(envelope.time_ms, pane, None)
     if not events:
         return ()
+    everything = Partial(ALL_SOURCES)
+    for partial in sums.values():
+        everything.include(partial)
     worker = this_worker()
-    worker.head_ms = max(worker.head_ms, sums[ALL_SOURCES].newest_ms)
-    return sums.items()
+    worker.head_ms = max(worker.head_ms, everything.newest_ms)
+    return [(ALL_SOURCES, everything), *sums.items()]
 
 
 class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any]):

@@ -7,14 +7,11 @@ ends it with one line.
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.operators import KeyedStream
 
 from dataflows import steps
-from dataflows.blocks import Order, Partial
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
 from dataflows.dead_letters import dead_letter, without_value
@@ -25,6 +22,7 @@ from dataflows.rejections import RejectionLimits
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
 from dataflows.stopping import STOPPING
+from dataflows.updates import updates
 from models.errors import SentiStreamError
 from models.scorer import Scorer
 
@@ -50,17 +48,9 @@ def build(settings: Settings) -> Dataflow:
     op.output("predictions", events, predictions)
     op.output("feed", events, FeedSink(redis))
 
-    sums = op.flat_map_batch("sum", events, steps.partial_sums)
     orders = op.input("orders", flow, Orders(settings))
-    given: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, orders)
-    told = op.stateful_batch(
-        "open", given, partial(steps.OpenMinutesLogic, settings.kept_s, settings.idle_s)
-    )
-    minutes = op.map("by-minute", told, steps.by_minute)
-    changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
-    sources = op.map("by-source", changes, steps.by_source)
-    rolling = op.stateful_batch("rolling", sources, partial(steps.RollingLogic, settings.windows))
-    op.output("panes-to-redis", rolling, PaneSink(redis, scorer.versions))
+    absolute = updates(events, orders, settings)
+    op.output("panes-to-redis", absolute, PaneSink(redis, scorer.versions))
     return flow
 
 

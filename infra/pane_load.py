@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 import bytewax.operators as op
@@ -17,12 +16,13 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import TestingSource
 
 from dataflows import steps
-from dataflows.blocks import MINUTE_S, Order, Partial
+from dataflows.blocks import MINUTE_S, Order
 from dataflows.contract import Envelope, Record, format_time
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import EMPTY, Pane
 from dataflows.rolling import Update
 from dataflows.settings import Settings
+from dataflows.updates import updates
 from models.observation import EXPRESSIONS, observe_face
 from models.scorer import Face, Scored
 
@@ -118,25 +118,16 @@ class Tally(DynamicSink[Any], StatelessSinkPartition[Any]):
 def our_flow(
     settings: Settings, events: Iterable[steps.Event | TestingSource.EOF]
 ) -> tuple[Dataflow, Tally]:
-    """Return our flow from scored events to updates, wired as in `dataflows.sentiment`.
+    """Return our flow from scored events to updates, as in `dataflows.sentiment`.
 
     The tally counts events: what the minutes of all sources have gained.
     """
     tally = Tally(_Gain())
     flow = Dataflow("ours")
     arrivals = op.input("events", flow, TestingSource(events, settings.batch))
-    sums = op.flat_map_batch("sum", arrivals, steps.partial_sums)
     # No orders: there has been no restart, and no Redis has lost anything.
-    orders: KeyedStream[Partial | Order] = op.input("orders", flow, TestingSource([]))
-    given = op.merge("sums-and-orders", sums, orders)
-    told = op.stateful_batch(
-        "open", given, partial(steps.OpenMinutesLogic, settings.kept_s, settings.idle_s)
-    )
-    minutes = op.map("by-minute", told, steps.by_minute)
-    changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
-    sources = op.map("by-source", changes, steps.by_source)
-    rolling = op.stateful_batch("rolling", sources, partial(steps.RollingLogic, settings.windows))
-    op.output("out", rolling, tally)
+    orders: KeyedStream[Order] = op.input("orders", flow, TestingSource([]))
+    op.output("out", updates(arrivals, orders, settings), tally)
     return flow, tally
 
 

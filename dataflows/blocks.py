@@ -7,15 +7,13 @@ replay writes the same ones again.
 
 from __future__ import annotations
 
-import zlib
-from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from dataflows.keys import RESOLUTIONS_S
-from dataflows.panes import FIELDS, Pane
+from dataflows.panes import Pane, Panes, pack, unpack
 
 __all__ = [
     "Change",
@@ -27,13 +25,11 @@ __all__ = [
     "Partial",
     "Restore",
     "horizon_s",
-    "pack",
-    "unpack",
 ]
 
 MINUTE_S = 60
 
-Panes = dict[int, Pane]
+OpenState = tuple[int, list[tuple[int, int, int]]]
 
 
 @dataclass(slots=True)
@@ -104,16 +100,23 @@ def horizon_s(newest_ms: int, kept_s: int) -> int:
 class OpenMinutes:
     """Knows which minutes of one source are still in the state, and closes old ones.
 
+    A minute is known in the state by a slot, a small number that later minutes use again: Bytewax
+    keeps a row for every key that it has ever had, also when its state has ended.
+
     A minute is closed when it is `kept_s` behind the newest event of the source. Then nothing can
     change it any more that lateness has let through, unless partitions are further apart in event
     time than `kept_s`.
     """
 
-    def __init__(self, kept_s: int, state: tuple[int, list[tuple[int, int]]] | None = None) -> None:
+    def __init__(self, kept_s: int, state: OpenState | None = None) -> None:
         """Start empty, or from what `snapshot` returned."""
         self._kept_s = kept_s
         self._newest_ms, runs = state or (0, [])
-        self._open = {first + i * MINUTE_S for first, count in runs for i in range(count)}
+        self._slots = {
+            first + i * MINUTE_S: slot + i for first, count, slot in runs for i in range(count)
+        }
+        taken = set(self._slots.values())
+        self._free = set(range(max(taken, default=0))) - taken
 
     def split(self, partial: Partial) -> tuple[dict[int, Delta], int]:
         """Cut a partial by minute.
@@ -141,8 +144,13 @@ class OpenMinutes:
         if deltas and partial.stamps_ms:
             newest = max(deltas)
             deltas[newest] = deltas[newest]._replace(stamps_ms=partial.stamps_ms)
-        self._open |= deltas.keys()
+        for minute in sorted(deltas.keys() - self._slots.keys()):
+            self._slots[minute] = self._take_slot()
         return deltas, expired
+
+    def slot(self, minute: int) -> int:
+        """Return the number by which an open minute (start, epoch s) is known in the state."""
+        return self._slots[minute]
 
     @property
     def newest_ms(self) -> int:
@@ -150,35 +158,46 @@ class OpenMinutes:
         return self._newest_ms
 
     def close(self) -> list[int]:
-        """Return the minutes (start, epoch s) that have left the state."""
+        """Close the minutes that have left the state, and return their slots, the oldest first."""
         horizon = self._horizon()
-        closed = sorted(minute for minute in self._open if minute < horizon)
-        self._open.difference_update(closed)
-        return closed
+        return self._release(sorted(minute for minute in self._slots if minute < horizon))
 
     def leave(self) -> list[int]:
-        """Close all minutes and return them (start, epoch s), the newest one first."""
-        minutes = self.newest_first()
-        self._open.clear()
-        return minutes
+        """Close all minutes and return their slots, that of the newest one first."""
+        return self._release(self.newest_first())
 
     def newest_first(self) -> list[int]:
         """Return the open minutes (start, epoch s), the newest one first."""
-        return sorted(self._open, reverse=True)
+        return sorted(self._slots, reverse=True)
 
-    def snapshot(self) -> tuple[int, list[tuple[int, int]]]:
-        """Return the newest event time (ms) and the open minutes as runs (first, count)."""
-        runs: list[tuple[int, int]] = []
-        for minute in sorted(self._open):
-            if runs and minute == runs[-1][0] + runs[-1][1] * MINUTE_S:
-                runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+    def snapshot(self) -> OpenState:
+        """Return the newest event time (ms) and the open minutes as runs.
+
+        A run is its first minute (epoch s), how many minutes follow each other, and the first slot.
+        """
+        runs: list[tuple[int, int, int]] = []
+        for minute, slot in sorted(self._slots.items()):
+            first, count, first_slot = runs.pop() if runs else (minute, 0, slot)
+            if (minute, slot) == (first + count * MINUTE_S, first_slot + count):
+                runs.append((first, count + 1, first_slot))
             else:
-                runs.append((minute, 1))
+                runs += [(first, count, first_slot), (minute, 1, slot)]
         return self._newest_ms, runs
+
+    def _take_slot(self) -> int:
+        # All numbers below the number of minutes are in use once none of them is free.
+        slot = min(self._free, default=len(self._slots))
+        self._free.discard(slot)
+        return slot
+
+    def _release(self, minutes: list[int]) -> list[int]:
+        slots = [self._slots.pop(minute) for minute in minutes]
+        self._free.update(slots)
+        return slots
 
     def _horizon(self) -> int:
         # Without an open minute the source has left, and what it had is not there to be added to.
-        kept_s = self._kept_s if self._open else -MINUTE_S
+        kept_s = self._kept_s if self._slots else -MINUTE_S
         return horizon_s(self._newest_ms, kept_s) if self._newest_ms else 0
 
 
@@ -273,20 +292,3 @@ class Minute:
 def _add(panes: Panes, bucket: int, pane: Pane) -> None:
     old = panes.get(bucket)
     panes[bucket] = pane if old is None else old.merge(pane)
-
-
-def pack(panes: Panes) -> bytes:
-    """Return panes as bytes: bucket and 15 integers each, 64 bit, compressed."""
-    numbers = array("q")
-    for bucket, pane in panes.items():
-        numbers.append(bucket)
-        numbers.extend(pane)
-    return zlib.compress(numbers.tobytes(), level=1)
-
-
-def unpack(packed: bytes) -> Panes:
-    """Return the panes that `pack` was given."""
-    numbers = array("q", zlib.decompress(packed))
-    width = 1 + len(FIELDS)
-    rows = (numbers[start : start + width] for start in range(0, len(numbers), width))
-    return {row[0]: Pane(*row[1:]) for row in rows}

@@ -7,13 +7,15 @@ the fields is public: a pane is stored as its 15 integers joined by commas.
 from __future__ import annotations
 
 import math
+import zlib
+from array import array
 from collections.abc import Iterable
 from operator import add, sub
 from typing import NamedTuple
 
 from models.observation import Observation
 
-__all__ = ["EMPTY", "FIELDS", "Pane", "RollingStatistics", "statistics"]
+__all__ = ["EMPTY", "FIELDS", "Pane", "Panes", "RollingStatistics", "pack", "statistics", "unpack"]
 
 _new = tuple.__new__  # what `_make` does, without its check of the length
 Z95 = 1.96  # two-sided 95 % quantile of the normal distribution
@@ -84,6 +86,8 @@ class Pane(NamedTuple):
         return _new(Pane, map(sub, self, other))
 
 
+Panes = dict[int, Pane]  # by bucket (epoch s)
+
 FIELDS: tuple[str, ...] = Pane._fields
 EMPTY = Pane()
 
@@ -114,3 +118,20 @@ def statistics(pane: Pane) -> RollingStatistics:
     return RollingStatistics(
         pane.valence_sum / n / 1000, half_width, pane.confidence_sum / n / 1000
     )
+
+
+def pack(panes: Panes) -> bytes:
+    """Return panes as bytes: bucket and 15 integers each, 64 bit, compressed."""
+    numbers = array("q")
+    for bucket, pane in panes.items():
+        numbers.append(bucket)
+        numbers.extend(pane)
+    return zlib.compress(numbers.tobytes(), level=1)
+
+
+def unpack(packed: bytes) -> Panes:
+    """Return the panes that `pack` was given."""
+    numbers = array("q", zlib.decompress(packed))
+    width = 1 + len(FIELDS)
+    rows = (numbers[start : start + width] for start in range(0, len(numbers), width))
+    return {row[0]: Pane(*row[1:]) for row in rows}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dataflows.blocks import MINUTE_S, Change, Panes, unpack
-from dataflows.panes import EMPTY, Pane
+from dataflows.blocks import MINUTE_S, Change
+from dataflows.panes import EMPTY, Pane, Panes, unpack
 
 __all__ = ["Rolling", "Update"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -51,7 +52,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 Told = Delta | Leave | Restore | Order  # what a source tells its minutes
-SEPARATOR = "|"  # of source and minute in a key; the minute has none, so it splits from the end
+SEPARATOR = "|"  # of source and slot in a key; the slot has none, so it splits from the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
             this_worker().resumed.add(self._source)
 
     def on_batch(self, values: list[Partial | Order]) -> tuple[Iterable[tuple[int, Told]], bool]:
-        """Return deltas and orders by minute.
+        """Return deltas and orders by slot of the minute.
 
         A source that has left keeps its newest event time, so that what is older is noticed.
         """
@@ -193,15 +194,15 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
                 out += self._order(value)
             elif self._idle():
                 out += self._leave()
-        out += ((minute, Order.CLOSE) for minute in self._minutes.close())
+        out += ((slot, Order.CLOSE) for slot in self._minutes.close())
         return out, self.RETAIN
 
     def _order(self, order: Order) -> Iterable[tuple[int, Told]]:
         minutes = self._minutes.newest_first()
         if order is Order.TELL:
             this_worker().asked += len(minutes)
-            return [(minute, order) for minute in minutes]
-        return [(minute, Restore(len(minutes))) for minute in minutes]
+            return [(self._minutes.slot(minute), order) for minute in minutes]
+        return [(self._minutes.slot(minute), Restore(len(minutes))) for minute in minutes]
 
     def _idle(self) -> bool:
         horizon = horizon_s(this_worker().head_ms, self._idle_s)
@@ -209,8 +210,8 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
 
     def _leave(self) -> list[tuple[int, Told]]:
         this_worker().sources.pop(self._source or "", None)
-        minutes = self._minutes.leave()
-        return [(minute, Leave(len(minutes))) for minute in minutes]
+        slots = self._minutes.leave()
+        return [(slot, Leave(len(slots))) for slot in slots]
 
     def _split(self, partial: Partial) -> Iterable[tuple[int, Delta]]:
         self._source = partial.source
@@ -223,7 +224,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
                 "SENTISTREAM_RETENTION_S",
                 expired,
             )
-        return deltas.items()
+        return [(self._minutes.slot(minute), delta) for minute, delta in deltas.items()]
 
     def snapshot(self) -> Any:  # noqa: ANN401
         """Return the source, its newest event time and the open minutes."""
@@ -231,37 +232,46 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
 
 
 def by_minute(item: tuple[str, tuple[int, Told]]) -> tuple[str, Told]:
-    """Move the minute from the value into the key."""
-    source, (minute, told) = item
-    return f"{source}{SEPARATOR}{minute}", told
+    """Move the slot of the minute from the value into the key."""
+    source, (slot, told) = item
+    return f"{source}{SEPARATOR}{slot}", told
 
 
 def by_source(item: tuple[str, Change]) -> tuple[str, Change]:
-    """Take the minute out of the key again."""
+    """Take the slot out of the key again."""
     key, change = item
     return key.rpartition(SEPARATOR)[0], change
 
 
 class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
-    """By source and minute: the exact panes."""
+    """By source and slot: the exact panes of a minute."""
 
     def __init__(self, state: Any | None) -> None:  # noqa: ANN401
         self._minute = Minute(state)
 
     def on_batch(self, values: list[Told]) -> tuple[Iterable[Change], bool]:
-        """Add deltas, return absolute values; the state ends when the minute is closed."""
-        deltas = [value for value in values if isinstance(value, Delta)]
-        changes = [self._minute.add(deltas)] if deltas else []
-        for value in values:
-            if isinstance(value, Restore):
-                changes.append(self._minute.restored(value.minutes))
-            elif value is Order.TELL:
-                # One for each order, since each is counted until it is written.
-                changes.append(self._minute.whole())
-            elif isinstance(value, Leave):
-                changes.append(self._minute.left(value.minutes))
-        closed = any(value is Order.CLOSE or isinstance(value, Leave) for value in values)
-        return changes, closed
+        """Add deltas, return absolute values; the state ends when the minute is closed.
+
+        Another minute may begin in the slot right after that.
+        """
+        changes: list[Change] = []
+        ended = False
+        for is_delta, group in groupby(values, key=lambda value: isinstance(value, Delta)):
+            if is_delta:
+                changes.append(self._minute.add(cast("Iterator[Delta]", group)))
+                ended = False
+                continue
+            for value in group:
+                if isinstance(value, Restore):
+                    changes.append(self._minute.restored(value.minutes))
+                elif value is Order.TELL:
+                    # One for each order, since each is counted until it is written.
+                    changes.append(self._minute.whole())
+                else:
+                    if isinstance(value, Leave):
+                        changes.append(self._minute.left(value.minutes))
+                    self._minute, ended = Minute(), True
+        return changes, ended
 
     def snapshot(self) -> Any:  # noqa: ANN401
         """Return the packed panes."""

@@ -3,8 +3,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.blocks import Delta, Minute, OpenMinutes, Partial, pack, unpack
-from dataflows.panes import EMPTY, FIELDS, Pane
+from dataflows.blocks import Delta, Minute, OpenMinutes, Partial
+from dataflows.panes import EMPTY, FIELDS, Pane, pack, unpack
 
 buckets = st.integers(0, 400)
 panes = st.builds(Pane, *[st.integers(-(10**9), 10**9)] * len(FIELDS))
@@ -53,7 +53,7 @@ def test_a_minute_is_closed_when_it_is_further_behind_than_kept() -> None:
     opened.split(partial([(30_000, EMPTY)]))
     assert opened.close() == []
     opened.split(partial([(180_000, EMPTY)]))
-    assert opened.close() == [0]
+    assert opened.close() == [0]  # the slot of the first minute
     deltas, expired = opened.split(partial([(30_000, EMPTY._replace(events=3)), (181_000, EMPTY)]))
     assert (list(deltas), expired) == ([180], 3)
 
@@ -61,10 +61,25 @@ def test_a_minute_is_closed_when_it_is_further_behind_than_kept() -> None:
 def test_open_minutes_survive_a_restart_as_runs() -> None:
     opened = OpenMinutes(kept_s=10_000)
     opened.split(partial([(at * 1000, EMPTY) for at in (0, 60, 120, 600)]))
-    assert opened.snapshot() == (600_000, [(0, 3), (600, 1)])
+    assert opened.snapshot() == (600_000, [(0, 3, 0), (600, 1, 3)])
     again = OpenMinutes(10_000, opened.snapshot())
     again.split(partial([(20_000_000, EMPTY)]))
-    assert again.close() == [0, 60, 120, 600]
+    assert again.close() == [0, 1, 2, 3]
+    assert again.newest_first() == [19_980]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=60))
+def test_slots_are_used_again_and_never_by_two_minutes(steps: list[tuple[int, bool]]) -> None:
+    opened, used = OpenMinutes(kept_s=240), set[int]()
+    for minute, restart in steps:
+        opened.split(partial([(minute * 60_000, EMPTY)]))
+        opened.close()
+        slots = {opened.slot(start) for start in opened.newest_first()}
+        assert len(slots) == len(opened.newest_first())
+        used |= slots
+        if restart:
+            opened = OpenMinutes(240, opened.snapshot())
+    assert used <= set(range(6))  # five minutes are kept, and one more before the oldest is closed
 
 
 def test_record_timestamps_travel_once() -> None:
@@ -82,7 +97,8 @@ def test_a_gap_inside_of_a_batch_lets_nothing_expire() -> None:
 def test_what_is_as_old_as_what_has_left_is_not_added_to_nothing() -> None:
     opened = OpenMinutes(kept_s=120)
     opened.split(partial([(61_000, EMPTY._replace(events=1))]))
-    assert opened.leave() == [60]
+    assert opened.leave() == [0]
+    assert opened.newest_first() == []
     again = OpenMinutes(120, opened.snapshot())
     for old in (50_000, 119_000):
         assert again.split(partial([(old, EMPTY._replace(events=1))])) == ({}, 1)

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.blocks import Change, pack
-from dataflows.panes import EMPTY, Pane
+from dataflows.blocks import Change
+from dataflows.panes import EMPTY, Pane, pack
 from dataflows.rolling import Rolling
 
 WINDOWS = (3, 10, 60)

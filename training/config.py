@@ -57,7 +57,7 @@ class Network(_Section):
     """The encoder: a timm architecture and the pinned asset with its ImageNet weights."""
 
     architecture: str = "tf_efficientnet_lite0"
-    weights: str = "efficientnet_lite0"  # a name in models/wheels.py; "none" starts from noise
+    weights: str = "efficientnet_lite0"  # a name in models/assets.py; "none" starts from noise
     input_size: int = Field(default=112, ge=32, le=512)  # pixels
     dropout: float = Field(default=0.2, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)  # stochastic depth, Huang et al. 2016

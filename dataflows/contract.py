@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dataflows.keys import ALL_SOURCES
@@ -152,8 +153,13 @@ def parse_time(text: str) -> int | None:
 
 def format_time(time_ms: int) -> str:
     """Return the RFC 3339 time (UTC, milliseconds) of epoch milliseconds."""
-    text = (EPOCH + time_ms * MILLISECOND).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    second, millisecond = divmod(time_ms, 1000)
+    return f"{_format_second(second)}.{millisecond:03}Z"
+
+
+@lru_cache(maxsize=4096)  # events come by the hundred a second, and a second is often asked for
+def _format_second(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")
 
 
 def _texts(headers: Headers) -> dict[str, str]:

@@ -133,14 +133,18 @@ class _Writer(StatelessSinkPartition[ItemT]):
                     "waiting for Kafka to confirm %d records of %s", remaining, self._topic
                 )
 
+    def _settle(self, error: KafkaError | None, _message: Message | None = None) -> None:
+        if error is not None:
+            self._failures.append(error.str())
+
     def _produce(self, record: Outgoing, may_shorten: bool) -> None:
-        def settle(error: KafkaError | None, _message: Message | None = None) -> None:
-            if error is None:
-                return
-            if may_shorten and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        def settle_or_shorten(error: KafkaError | None, _message: Message | None = None) -> None:
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 self._too_large.append(record)
             else:
-                self._failures.append(error.str())
+                self._settle(error)
+
+        settle = settle_or_shorten if may_shorten else self._settle
 
         while True:
             try:

@@ -32,6 +32,7 @@ Versions = Mapping[str, str | None]
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 1.0
 ANSWER_S: Final = 2.0
+FEED_MOST: Final = 64  # of one batch: nobody can follow more
 
 
 class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
@@ -133,10 +134,11 @@ class PaneSink(DynamicSink[tuple[str, Update]]):
             for resolution, panes in update.panes.items():
                 for bucket, pane in panes.items():
                     key = self._keys.pane(resolution, source, bucket)
-                    hashes.setdefault(key, {})[str(bucket)] = pane.encode()
+                    encoded = pane.encode()
+                    hashes.setdefault(key, {})[str(bucket)] = encoded
                     expiry_s[key] = EXPIRY_S[resolution]
                     if resolution == 1:
-                        updates[source, bucket] = pane.encode()
+                        updates[source, bucket] = encoded
             for window, pane in update.rolling.items():
                 rolling[self._keys.rolling(source, window)] = _rolling_fields(update.as_of, pane)
             if source != ALL_SOURCES:
@@ -182,7 +184,7 @@ def _rolling_fields(as_of: int, pane: Pane) -> dict[Any, Any]:
 
 
 class FeedSink(DynamicSink[Event]):
-    """The newest predictions, for the feed of the dashboard."""
+    """The newest predictions, for the feed of the dashboard; of a large batch not all."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
@@ -193,7 +195,7 @@ class FeedSink(DynamicSink[Event]):
         return _Writer(self._settings, self._write)
 
     def _write(self, pipeline: Pipeline, events: list[Event]) -> None:
-        for event in events[-EVENTS_MAXLEN:]:
+        for event in events[-FEED_MOST:]:
             pipeline.xadd(
                 self._keys.events,
                 {"prediction": event.prediction},

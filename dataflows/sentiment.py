@@ -15,6 +15,7 @@ from dataflows import steps
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
 from dataflows.dead_letters import dead_letter, without_value
+from dataflows.garbage import calm_collector
 from dataflows.kafka_sink import KafkaSink, prediction_record
 from dataflows.orders import Orders
 from dataflows.redis_sink import FeedSink, PaneSink
@@ -39,8 +40,8 @@ def build(settings: Settings) -> Dataflow:
     arrivals = op.input("read", flow, KafkaSource(settings))
     score = steps.Score(scorer, settings.batch, RejectionLimits(settings.rejections))
     scored = op.flat_map_batch("score", arrivals, score)
-    events = op.filter_map("accepted", scored, steps.accepted)
-    rejections = op.filter_map("rejected", scored, steps.rejected)
+    events = op.flat_map_batch("accepted", scored, steps.accepted)
+    rejections = op.flat_map_batch("rejected", scored, steps.rejected)
 
     dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, without_value)
     op.output("dead-letters", rejections, dead_letters)
@@ -51,6 +52,7 @@ def build(settings: Settings) -> Dataflow:
     orders = op.input("orders", flow, Orders(settings))
     absolute = updates(events, orders, settings)
     op.output("panes-to-redis", absolute, PaneSink(redis, scorer.versions))
+    calm_collector()
     return flow
 
 

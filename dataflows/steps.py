@@ -51,6 +51,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+# `json.dumps` would make an encoder for every event.
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 Told = Delta | Leave | Restore | Order  # what a source tells its minutes
 SEPARATOR = "|"  # of source and slot in a key; the slot has none, so it splits from the end
 
@@ -136,17 +138,17 @@ def _prediction(envelope: Envelope, scored: Scored, versions: Mapping[str, str |
         "time": format_time(envelope.time_ms),
         **document,
     }
-    return json.dumps(document, separators=(",", ":"))
+    return _to_json(document)
 
 
-def accepted(result: Event | Rejection) -> Event | None:
+def accepted(results: list[Event | Rejection]) -> list[Event]:
     """Keep events alone."""
-    return result if isinstance(result, Event) else None
+    return [result for result in results if isinstance(result, Event)]
 
 
-def rejected(result: Event | Rejection) -> Rejection | None:
+def rejected(results: list[Event | Rejection]) -> list[Rejection]:
     """Keep rejections alone."""
-    return result if isinstance(result, Rejection) else None
+    return [result for result in results if isinstance(result, Rejection)]
 
 
 def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
@@ -155,7 +157,6 @@ def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
     for event in events:
         envelope = event.envelope
         pane = Pane.of(event.scored.observations)
-        TELEMETRY.observations.increment(pane.n)
         partial = sums.setdefault(envelope.source, Partial(envelope.source))
         partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
     if not events:
@@ -163,6 +164,7 @@ def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
     everything = Partial(ALL_SOURCES)
     for partial in sums.values():
         everything.include(partial)
+    TELEMETRY.observations.increment(sum(pane.n for pane in everything.panes.values()))
     worker = this_worker()
     worker.head_ms = max(worker.head_ms, everything.newest_ms)
     return [(ALL_SOURCES, everything), *sums.items()]

@@ -1,4 +1,4 @@
-"""Compares the real flow with a loop that only consumes, on one topic."""
+"""Compares the real flow with loops that do less, on one topic."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from bytewax.recovery import init_db_dir
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 from dataflows.blocks import MINUTE_S
 from dataflows.clients import consumer, ensure_topics, partitions_of, producer, redis_client
@@ -39,11 +39,12 @@ class Rates(NamedTuple):
     """Events per second in each round."""
 
     flow: list[float]
-    loop: list[float]
+    parsed: list[float]
+    answered: list[float]
 
 
 def kafka_rates(settings: Settings, load: Load, count: int, rounds: int) -> Rates:
-    """Measure both in turns, with an embedded broker and Redis of their own."""
+    """Measure all in turns, with an embedded broker and Redis of their own."""
     fetch("centerface")  # here, rather than within the limit of the flow
     with ExitStack() as resources, interruptible():
         directory = Path(resources.enter_context(tempfile.TemporaryDirectory()))
@@ -57,11 +58,12 @@ def kafka_rates(settings: Settings, load: Load, count: int, rounds: int) -> Rate
         settings = settings.model_copy(update={"kafka": kafka, "redis": redis})
         ensure_topics(settings)
         _produce(settings, load, count)
-        flow, loop = [], []
+        rates = Rates([], [], [])
         for number in range(rounds):
-            loop.append(steady_rate(_consumed(settings, count), count))
-            flow.append(_flow_rate(settings, directory / f"round-{number}", load, count))
-    return Rates(flow, loop)
+            rates.parsed.append(steady_rate(_parsed(settings, count), count))
+            rates.answered.append(steady_rate(_answered(settings, count), count))
+            rates.flow.append(_flow_rate(settings, directory / f"round-{number}", load, count))
+    return rates
 
 
 def steady_rate(looks: Iterable[tuple[float, int]], count: int) -> float:
@@ -101,19 +103,41 @@ def _produce(settings: Settings, load: Load, count: int) -> None:
         raise SystemExit(f"error: the broker has not taken {left} events")
 
 
-def _consumed(settings: Settings, count: int) -> Iterator[tuple[float, int]]:
-    """Yield the time and how many events are consumed and parsed."""
+def _parsed(
+    settings: Settings, count: int, answer: Callable[[list[Any]], None] = lambda documents: None
+) -> Iterator[tuple[float, int]]:
+    """Yield the time and how many events are consumed and parsed, and given to `answer`."""
     kafka, done = settings.kafka, 0
     deadline = time.monotonic() + LIMIT_S
     with closing(consumer(kafka)) as client:
         numbers = partitions_of(kafka, kafka.topic)
         client.assign([TopicPartition(kafka.topic, number, 0) for number in numbers])
         while time.monotonic() < deadline:
-            for message in client.consume(settings.batch, timeout=TICK_S):
-                if message.error() is None:  # else it is the end of a partition
-                    json.loads(message.value() or b"")
-                    done += 1
+            messages = client.consume(settings.batch, timeout=TICK_S)
+            # Those with an error tell of the end of a partition.
+            values = [message.value() or b"" for message in messages if message.error() is None]
+            answer([json.loads(value) for value in values])
+            done += len(values)
             yield time.monotonic(), done
+
+
+def _answered(settings: Settings, count: int) -> Iterator[tuple[float, int]]:
+    """Yield the same for a loop that also writes what it has parsed, and waits for it."""
+    client = producer(settings.kafka)
+    failures: list[str] = []
+
+    def settle(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error.str())
+
+    def answer(documents: list[Any]) -> None:
+        for document in documents:
+            value = json.dumps(document).encode()
+            client.produce(settings.kafka.predictions_topic, value, on_delivery=settle)
+        if client.flush(LIMIT_S) or failures:
+            raise SystemExit(f"error: the broker has not taken all: {failures[:1]}")
+
+    return _parsed(settings, count, answer)
 
 
 def _flow_rate(settings: Settings, directory: Path, load: Load, count: int) -> float:

@@ -77,4 +77,4 @@ def _observation(
 
 def _argmax(values: Sequence[float]) -> int:
     """Return the index of the largest value; the first one wins a tie."""
-    return max(range(len(values)), key=values.__getitem__)
+    return values.index(max(values))

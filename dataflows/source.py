@@ -65,6 +65,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         self._topic, self._partition = kafka.topic, partition
         self._max_bytes = settings.limits.max_bytes
         self._batch = settings.batch
+        self._known = count
         self._consumer = consumer(kafka)
         if state is None:
             # An explicit offset, so that also the first snapshot names one.
@@ -78,7 +79,6 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         self._committed: int | None = None
         self._awake: datetime | None = None
         self._lag_at = self._count_at = datetime.now(UTC)
-        self._known = count
 
     def next_batch(self) -> Iterable[Arrival]:
         """Return what has arrived, at most one batch.
@@ -192,12 +192,27 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             low, high = self._consumer.get_watermark_offsets(
                 TopicPartition(self._topic, self._partition), timeout=CONNECT_S
             )
+            if start == "earliest" or self._is_new():
+                return int(low)
         except KafkaException as error:
             raise ServiceError(
                 f"the offsets of partition {self._partition} of {self._topic} cannot be read: "
                 f"{error.args[0].str()}"
             ) from error
-        return int(low if start == "earliest" else high)
+        return int(high)
+
+    def _is_new(self) -> bool:
+        """Whether the flow has read other partitions before, and never this one.
+
+        Then what is in it came after the flow had begun, and none of it may be left out.
+
+        Raises:
+            KafkaException: the committed positions cannot be read.
+        """
+        places = [TopicPartition(self._topic, number) for number in range(self._known)]
+        committed = self._consumer.committed(places, timeout=CONNECT_S)
+        read = {place.partition for place in committed if place.offset >= 0}
+        return bool(read) and self._partition not in read
 
     def _report_lag(self) -> None:
         # Known from the last fetch, so this asks nobody.

@@ -85,3 +85,43 @@ def test_what_was_sent_before_a_new_connection_is_never_written_late(settings: S
     assert client.xlen(keys.updates) == before + 1
     sink.close()
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "cure", "said"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "maxmemory"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only replica"),
+    ],
+    ids=["full", "replica"],
+)
+def test_a_redis_that_takes_no_writes_says_why_and_is_tried_until_it_does(
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    harm: str,
+    cure: str,
+    said: str,
+) -> None:
+    keys = Keys(settings.redis.prefix)
+    with Ports() as ports, Supervisor(tmp_path) as servers:
+        port = ports.free()
+        servers.start(embedded.redis_server(port, tmp_path))
+        url = type(settings.redis.url)(f"redis://127.0.0.1:{port}/0")
+        sink = PaneSink(settings.redis.model_copy(update={"url": url}), {}).build("step", 0, 1)
+        client = redis.Redis(port=port, decode_responses=True)
+        client.execute_command(*harm.split())  # type: ignore[no-untyped-call]
+        writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
+        writing.start()
+        until = time.monotonic() + 30
+        while said not in caplog.text:
+            assert time.monotonic() < until, caplog.text
+            time.sleep(0.01)
+        assert writing.is_alive()
+        assert f"127.0.0.1:{port}" in caplog.text
+        client.execute_command(*cure.split())  # type: ignore[no-untyped-call]
+        writing.join(timeout=30)
+        assert not writing.is_alive()
+        assert client.hget(keys.pane(1, "a", 60), "60") == UPDATE[1].panes[1][60].encode()
+        sink.close()
+        client.close()

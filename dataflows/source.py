@@ -10,7 +10,7 @@ from typing import Final, TypedDict, cast
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.clients import CONNECT_S, consumer, partitions_of
+from dataflows.clients import consumer, partitions_of
 from dataflows.contract import Envelope, Record, Rejection, open_envelope
 from dataflows.lateness import Lateness
 from dataflows.settings import Settings
@@ -26,6 +26,7 @@ Arrival = Envelope | Rejection
 IDLE: Final = timedelta(milliseconds=5)  # between two looks at an empty partition
 LAG_EVERY: Final = timedelta(seconds=1)
 COUNT_EVERY: Final = timedelta(seconds=10)
+LEADER_S: Final = 30.0  # the lead of a partition takes 9 s to move from a broker that has died
 COUNT_S: Final = 1.0  # a broker that is away is told of elsewhere
 
 
@@ -190,7 +191,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
     def _first_offset(self, start: str) -> int:
         try:
             low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, self._partition), timeout=CONNECT_S
+                TopicPartition(self._topic, self._partition), timeout=LEADER_S
             )
             if start == "earliest" or self._is_new():
                 return int(low)
@@ -210,7 +211,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             KafkaException: the committed positions cannot be read.
         """
         places = [TopicPartition(self._topic, number) for number in range(self._known)]
-        committed = self._consumer.committed(places, timeout=CONNECT_S)
+        committed = self._consumer.committed(places, timeout=LEADER_S)
         read = {place.partition for place in committed if place.offset >= 0}
         return bool(read) and self._partition not in read
 

@@ -1,12 +1,12 @@
-"""Puts a real Apache Kafka together from Maven Central, one node in KRaft mode."""
+"""Puts a real Apache Kafka together from Maven Central, one node or several, in KRaft mode."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,16 +22,18 @@ DOWNLOAD_S = 300
 START_S = 60.0
 PROPERTIES = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+node.id={node}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://{broker},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{broker}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+default.replication.factor={nodes}
+offsets.topic.replication.factor={nodes}
+transaction.state.log.replication.factor={nodes}
+min.insync.replicas={majority}
+transaction.state.log.min.isr={majority}
 group.initial.rebalance.delay.ms=0
 message.max.bytes=67108864
 log.retention.ms=-1
@@ -39,42 +41,81 @@ log.retention.ms=-1
 
 
 @dataclass(frozen=True)
-class Kafka:
-    """A running Kafka, which may be killed and started again."""
+class Node:
+    """One broker, with its share of the controllers."""
 
-    brokers: str
     program: Program
     supervisor: Supervisor
 
-    def kill(self) -> None:
-        """Kill it and start it again over what it has on disk."""
-        self.supervisor.stop()  # it is disposable, so this is kill -9
+    def start(self) -> None:
+        """Start it over what it has on disk, and wait until all brokers are there."""
         self.supervisor.start(self.program)
+
+    def stop(self) -> None:
+        """End it by kill -9, since it is disposable."""
+        self.supervisor.stop()
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """A running Kafka, whose nodes may be killed and started again."""
+
+    brokers: str
+    nodes: list[Node]
+
+    def kill(self) -> None:
+        """Kill its first node and start it again."""
+        self.nodes[0].stop()
+        self.nodes[0].start()
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Kafka]:
-    """Start a real Apache Kafka; skips the test where there is no Java or Maven to make one."""
+def running(directory: Path, count: int = 1) -> Iterator[Kafka]:
+    """Start a real Apache Kafka of so many nodes, which have a copy of everything each.
+
+    Skips the test where there is no Java or Maven to make one.
+    """
     if tool := next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None):
         pytest.skip(f"a real Apache Kafka needs {tool}")
-    with Ports() as ports, Supervisor(directory) as supervisor:
-        port = ports.free()
-        program = apache_kafka(directory, port, ports.free())
-        supervisor.start(program)
-        yield Kafka(f"{LOOPBACK}:{port}", program, supervisor)
-
-
-def apache_kafka(directory: Path, port: int, controller: int) -> Program:
-    """Download the jars (once, into Maven's own cache), format the store, return the program."""
     jars = directory / "jars"
+    # Once, into Maven's own cache; from there, every time.
     subprocess.run(
         ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={jars}"],
         check=True,
         timeout=DOWNLOAD_S,
     )
-    properties = directory / "server.properties"
-    values = {"host": LOOPBACK, "port": port, "controller": controller}
-    properties.write_text(PROPERTIES.format(**values, data=directory / "data"))
+    with Ports() as ports, ExitStack() as supervisors:
+        brokers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]
+        controllers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]
+        nodes = []
+        for number in range(count):
+            folder = directory / f"node-{number}"
+            folder.mkdir()
+            program = _node(jars, folder, number, brokers, controllers)
+            nodes.append(Node(program, supervisors.enter_context(Supervisor(folder))))
+        # None is ready without the others, so only the last one is waited for.
+        for node in nodes[:-1]:
+            node.supervisor.start(replace(node.program, ready=lambda: True))
+        nodes[-1].start()
+        yield Kafka(",".join(brokers), nodes)
+
+
+def _node(
+    jars: Path, folder: Path, number: int, brokers: list[str], controllers: list[str]
+) -> Program:
+    """Format the store of one node, and return what runs it."""
+    properties = folder / "server.properties"
+    properties.write_text(
+        PROPERTIES.format(
+            node=number + 1,
+            voters=",".join(f"{n}@{address}" for n, address in enumerate(controllers, start=1)),
+            broker=brokers[number],
+            controller=controllers[number],
+            data=folder / "data",
+            nodes=len(brokers),
+            majority=len(brokers) // 2 + 1,
+        )
+    )
     java = ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
     java += ["-cp", f"{jars}/*"]
     subprocess.run(
@@ -83,11 +124,11 @@ def apache_kafka(directory: Path, port: int, controller: int) -> Program:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    client = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
+    client = AdminClient({"bootstrap.servers": ",".join(brokers), "log_level": 0})
 
     def ready() -> bool:
         try:
-            return bool(client.list_topics(timeout=1).brokers)
+            return len(client.list_topics(timeout=1).brokers) == len(brokers)
         except KafkaException:
             return False
 

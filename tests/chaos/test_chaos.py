@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apache_kafka import Kafka
+from apache_kafka import Kafka, running
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from streams import Stream
@@ -164,4 +164,26 @@ def test_a_broker_that_is_killed_and_comes_back_loses_no_event(
         expected = world.oracle()
         world.settle(flow, expected)
     assert world.check_dead_letters(expected) == 0
+    figures |= {"events": events, "kills": kills, "dead letters": len(expected.rejected)}
+
+
+def test_a_cluster_of_brokers_may_lose_each_of_them(
+    environment: dict[str, str], tmp_path: Path, pick: Pick, figures: Figures
+) -> None:
+    """While one of three is away, events are written, and the flow goes on."""
+    directory = tmp_path / "kafka"
+    directory.mkdir()
+    kills, events = pick(12, 3), pick(24_000, EVENTS)
+    with running(directory, count=3) as kafka:
+        world = World(Stream(environment | {"SENTISTREAM_KAFKA__BROKERS": kafka.brokers}), tmp_path)
+        with world.stream.flow(*world.options) as flow:
+            flow.wait_started()
+            for hour in range(kills):
+                node = kafka.nodes[hour % len(kafka.nodes)]
+                node.stop()
+                world.send(traffic(events // kills, seed=1400 + hour, mix=Mix(hour=hour)))
+                world.settle(flow, world.oracle())
+                node.start()
+            expected = world.oracle()
+        assert world.check_dead_letters(expected) == 0
     figures |= {"events": events, "kills": kills, "dead letters": len(expected.rejected)}

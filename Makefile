@@ -37,7 +37,7 @@ test-kafka: $(VENV)/.dev
 	$(BIN)/python -m pytest -m kafka $(ARGS)
 
 chaos: $(VENV)/.dev
-	SENTISTREAM_CHAOS=full $(BIN)/python -m pytest tests/chaos $(ARGS)
+	SENTISTREAM_CHAOS=full $(BIN)/python -m pytest tests/chaos --timeout 3600 $(ARGS)
 
 # The types of training/ are checked against those of torch.
 lint: $(VENV)/.train

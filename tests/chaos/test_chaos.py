@@ -102,6 +102,7 @@ def test_a_flow_that_is_stopped_replays_nothing(world: World, pick: Pick, figure
             took_s.append(time.monotonic() - began)
     figures |= {"events": EVENTS, "stops": len(took_s), "longest (s)": f"{max(took_s):.1f}"}
     with world.stream.flow(*world.options) as flow:
+        flow.wait_started()  # all may be done already, and the flow not yet there to be stopped
         world.settle(flow, expected)
         flow.process.send_signal(signal.SIGTERM)
         assert flow.process.wait(5) == 0, flow.said()

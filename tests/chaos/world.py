@@ -139,4 +139,4 @@ class World:
             time.sleep(0.05)
 
 
-__all__ = ["FULL", "PATIENCE_S", "WINDOWS_S", "World"]
+__all__ = ["FULL", "PATIENCE_S", "WINDOWS_S", "Running", "World"]

@@ -125,6 +125,8 @@ def ensure_topics(settings: Settings) -> None:
     admin = open_client(AdminClient, kafka)
     existing = _metadata(admin, kafka).topics
     wanted = [kafka.topic, kafka.predictions_topic, kafka.dlq_topic]
+    if settings.alerts.enabled:
+        wanted.append(kafka.alerts_topic)
     missing = [name for name in dict.fromkeys(wanted) if name not in existing]
     futures = (
         admin.create_topics(

@@ -18,6 +18,7 @@ EXPIRY_S: Final = {1: 2 * 3600, 10: 24 * 3600, 60: 7 * 24 * 3600}
 UPDATES_MAXLEN: Final = 100_000
 EVENTS_MAXLEN: Final = 500
 ALERTS_MAXLEN: Final = 1_000
+REJECTIONS_MAXLEN: Final = 200
 HEARTBEAT_EXPIRY_S: Final = 10
 
 
@@ -87,6 +88,11 @@ class Keys:
     def events(self) -> str:
         """Stream of the newest predictions, without pictures."""
         return f"{self.prefix}:events"
+
+    @property
+    def rejections(self) -> str:
+        """Stream of the newest rejected records: where they stand and why, without their values."""
+        return f"{self.prefix}:rejections"
 
     @property
     def alerts(self) -> str:

@@ -13,8 +13,19 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from redis.client import Pipeline
 from redis.connection import AbstractConnection
 
+from dataflows.alerting import alert_fields
+from dataflows.alerts import Alert
 from dataflows.clients import redis_client, redis_location
-from dataflows.keys import ALL_SOURCES, EVENTS_MAXLEN, EXPIRY_S, UPDATES_MAXLEN, Keys
+from dataflows.contract import Rejection
+from dataflows.keys import (
+    ALERTS_MAXLEN,
+    ALL_SOURCES,
+    EVENTS_MAXLEN,
+    EXPIRY_S,
+    REJECTIONS_MAXLEN,
+    UPDATES_MAXLEN,
+    Keys,
+)
 from dataflows.panes import FIELDS, Pane, statistics
 from dataflows.rolling import Update
 from dataflows.settings import RedisSettings
@@ -23,7 +34,7 @@ from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Heartbeat
 from dataflows.worker import this_worker
 
-__all__ = ["FeedSink", "PaneSink"]
+__all__ = ["AlertSink", "FeedSink", "PaneSink", "RejectionSink"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +44,8 @@ FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 1.0
 ANSWER_S: Final = 2.0
 FEED_MOST: Final = 64  # of one batch: nobody can follow more
+REJECTIONS_MOST: Final = 20  # likewise
+DETAIL_CHARS: Final = 200
 
 
 class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
@@ -202,3 +215,48 @@ class FeedSink(DynamicSink[Event]):
                 maxlen=EVENTS_MAXLEN,
                 approximate=True,
             )
+
+
+class RejectionSink(DynamicSink[Rejection]):
+    """Where the newest rejected records stand and why; of a large batch not all."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._key = Keys(settings.prefix).rejections
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Rejection]:
+        """Open a connection for one worker."""
+        return _Writer(self._settings, self._write)
+
+    def _write(self, pipeline: Pipeline, rejections: list[Rejection]) -> None:
+        for rejection in rejections[-REJECTIONS_MOST:]:
+            record = rejection.record
+            detail = rejection.detail[:DETAIL_CHARS]
+            fields: dict[Any, Any] = {
+                "reason": rejection.reason,
+                # It may quote the record, which may hold anything.
+                "detail": "".join(c if c.isprintable() else "\ufffd" for c in detail),
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "time": "" if record.timestamp_ms is None else record.timestamp_ms,
+            }
+            pipeline.xadd(self._key, fields, maxlen=REJECTIONS_MAXLEN, approximate=True)
+
+
+class AlertSink(DynamicSink[Alert]):
+    """Alerts, each time as a whole: the newest entry of an id counts."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._key = Keys(settings.prefix).alerts
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Alert]:
+        """Open a connection for one worker."""
+        return _Writer(self._settings, self._write)
+
+    def _write(self, pipeline: Pipeline, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            told = alert_fields(alert)
+            fields: dict[Any, Any] = {n: "" if v is None else v for n, v in told.items()}
+            pipeline.xadd(self._key, fields, maxlen=ALERTS_MAXLEN, approximate=True)

@@ -12,13 +12,15 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from dataflows import steps
+from dataflows.alerting import Silences, alert_record, alerts
+from dataflows.alerts import Alert
 from dataflows.clients import check_redis, ensure_topics
 from dataflows.contract import Rejection
 from dataflows.dead_letters import dead_letter, without_value
 from dataflows.garbage import calm_collector
 from dataflows.kafka_sink import KafkaSink, prediction_record
 from dataflows.orders import Orders
-from dataflows.redis_sink import FeedSink, PaneSink
+from dataflows.redis_sink import AlertSink, FeedSink, PaneSink, RejectionSink
 from dataflows.rejections import RejectionLimits
 from dataflows.settings import Settings, get_settings
 from dataflows.source import KafkaSource
@@ -45,6 +47,7 @@ def build(settings: Settings) -> Dataflow:
 
     dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, without_value)
     op.output("dead-letters", rejections, dead_letters)
+    op.output("rejections", rejections, RejectionSink(redis))
     predictions = KafkaSink[steps.Event](kafka, kafka.predictions_topic, prediction_record)
     op.output("predictions", events, predictions)
     op.output("feed", events, FeedSink(redis))
@@ -52,6 +55,13 @@ def build(settings: Settings) -> Dataflow:
     orders = op.input("orders", flow, Orders(settings))
     absolute = updates(events, orders, settings)
     op.output("panes-to-redis", absolute, PaneSink(redis, scorer.versions))
+    if settings.alerts.enabled:
+        silences = op.input("silences", flow, Silences(settings.alerts))
+        told = alerts(absolute, silences, settings.alerts)
+        op.output("alerts-to-redis", told, AlertSink(redis))
+        op.output(
+            "alerts-to-kafka", told, KafkaSink[Alert](kafka, kafka.alerts_topic, alert_record)
+        )
     calm_collector()
     return flow
 

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 import models
+from dataflows.alert_options import AlertOptions
 from models.errors import SettingsError
 from models.options import DetectorOptions, Limits
 
@@ -48,6 +49,9 @@ class KafkaSettings(_Group):
         default="sentiment.predictions", description="Topic of one prediction per event."
     )
     dlq_topic: str = Field(default="sentiment.dlq", description="Topic of rejected events.")
+    alerts_topic: str = Field(
+        default="sentiment.alerts", description="Topic of alerts, for those who act on them."
+    )
     feedback_topic: str = Field(
         default="sentiment.feedback", description="Topic of labels given by people."
     )
@@ -134,6 +138,7 @@ class Settings(BaseSettings):
     detector: DetectorOptions = DetectorOptions()
     limits: Limits = Limits()
     rejections: RejectionSettings = RejectionSettings()
+    alerts: AlertOptions = AlertOptions()
     windows: tuple[int, ...] = Field(
         default=(10, 60, 300, 3600), description="Rolling windows in seconds."
     )

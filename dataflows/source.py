@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypedDict, cast
@@ -15,7 +16,7 @@ from dataflows.contract import Envelope, Record, Rejection, open_envelope
 from dataflows.lateness import Lateness
 from dataflows.settings import Settings
 from dataflows.stopping import STOPPING
-from dataflows.telemetry import TELEMETRY
+from dataflows.telemetry import TELEMETRY, Place
 from models.errors import ServiceError
 
 __all__ = ["KafkaSource", "PartitionState", "record_of"]
@@ -26,7 +27,18 @@ Arrival = Envelope | Rejection
 IDLE: Final = timedelta(milliseconds=5)  # between two looks at an empty partition
 LAG_EVERY: Final = timedelta(seconds=1)
 COUNT_EVERY: Final = timedelta(seconds=10)
-LEADER_S: Final = 30.0  # the lead of a partition takes 9 s to move from a broker that has died
+ANSWER_S: Final = 5.0  # then it is asked again, maybe another broker
+RETRY_S: Final = 0.2
+# What passes: a broker that has died, and a partition that has no new leader yet.
+_PASSING: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._DESTROY_BROKER,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._WAIT_COORD,
+    }
+)
 COUNT_S: Final = 1.0  # a broker that is away is told of elsewhere
 
 
@@ -189,18 +201,33 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             )
 
     def _first_offset(self, start: str) -> int:
+        """Return where to begin; a broker that is away is waited for.
+
+        Raises:
+            ServiceError: the offsets cannot be read, now or later.
+        """
+        where = f"the offsets of partition {self._partition} of {self._topic}"
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, self._partition), timeout=ANSWER_S
+                )
+                return int(low) if start == "earliest" or self._is_new() else int(high)
+            except KafkaException as error:
+                reason = error.args[0]
+                if not (reason.retriable() or reason.code() in _PASSING):
+                    raise ServiceError(f"{where} cannot be read: {reason.str()}") from error
+                _log.warning("%s: %s; trying again", where, reason.str())
+                STOPPING.check("Kafka")
+                time.sleep(RETRY_S)
+                self._look_for_leader()
+
+    def _look_for_leader(self) -> None:
+        """Ask any broker who leads now; by itself the client goes on asking one that has died."""
         try:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, self._partition), timeout=LEADER_S
-            )
-            if start == "earliest" or self._is_new():
-                return int(low)
+            self._consumer.list_topics(self._topic, timeout=ANSWER_S)
         except KafkaException as error:
-            raise ServiceError(
-                f"the offsets of partition {self._partition} of {self._topic} cannot be read: "
-                f"{error.args[0].str()}"
-            ) from error
-        return int(high)
+            _log.debug("the leader cannot be asked for: %s", error.args[0].str())
 
     def _is_new(self) -> bool:
         """Whether the flow has read other partitions before, and never this one.
@@ -211,7 +238,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             KafkaException: the committed positions cannot be read.
         """
         places = [TopicPartition(self._topic, number) for number in range(self._known)]
-        committed = self._consumer.committed(places, timeout=LEADER_S)
+        committed = self._consumer.committed(places, timeout=ANSWER_S)
         read = {place.partition for place in committed if place.offset >= 0}
         return bool(read) and self._partition not in read
 
@@ -221,7 +248,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             TopicPartition(self._topic, self._partition), cached=True
         )
         if high >= 0:
-            TELEMETRY.set_lag(self._partition, max(0, high - self._offset))
+            TELEMETRY.set_place(self._partition, Place(self._offset, high))
 
 
 def record_of(message: Message) -> Record:

@@ -106,7 +106,7 @@ class Score:
                 results[index] = Event(envelope, score, text)
         done = [result for result in results if result is not None]
         reasons = [result.reason if isinstance(result, Rejection) else None for result in done]
-        TELEMETRY.rejected.increment(len(reasons) - reasons.count(None))
+        TELEMETRY.count_rejected([reason for reason in reasons if reason is not None])
         if too_many := self._limits.count(reasons):
             STOPPING.request(too_many)
         return done

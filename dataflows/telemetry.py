@@ -9,14 +9,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import redis
 
 from dataflows.keys import HEARTBEAT_EXPIRY_S, Keys
 
-__all__ = ["TELEMETRY", "Counter", "Heartbeat", "Histogram", "Telemetry"]
+__all__ = ["TELEMETRY", "Counter", "Heartbeat", "Histogram", "Place", "Telemetry"]
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +97,18 @@ class Histogram:
         return cls(map(int, text.split(",")))
 
 
+class Place(NamedTuple):
+    """How far a partition is read: the next offset, and the end of the partition."""
+
+    position: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Events still to be read."""
+        return max(0, self.end - self.position)
+
+
 class Telemetry:
     """Counters of one process.
 
@@ -113,16 +126,35 @@ class Telemetry:
         self.observations = Counter()
         self.expired = Counter()
         self.latency = Histogram()
-        self._lag: dict[int, int] = {}
+        self._places: dict[int, Place] = {}
+        self._reasons: Counts[str] = Counts()
+        self._lock = threading.Lock()
 
-    def set_lag(self, partition: int, events: int) -> None:
-        """Remember how many events of a partition are still to be read."""
-        self._lag[partition] = events
+    def set_place(self, partition: int, place: Place) -> None:
+        """Remember how far a partition is read."""
+        self._places[partition] = place
+
+    @property
+    def places(self) -> dict[int, Place]:
+        """How far the partitions of this process are read."""
+        return self._places.copy()
 
     @property
     def lag(self) -> int:
         """Events still to be read in the partitions of this process."""
-        return sum(self._lag.copy().values())
+        return sum(place.lag for place in self.places.values())
+
+    def count_rejected(self, reasons: Sequence[str]) -> None:
+        """Count records that are dead-lettered."""
+        self.rejected.increment(len(reasons))
+        with self._lock:
+            self._reasons.update(reasons)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Records that were dead-lettered, by reason."""
+        with self._lock:
+            return dict(self._reasons)
 
 
 TELEMETRY: Final = Telemetry()
@@ -182,6 +214,13 @@ class Heartbeat:
             "expired": str(TELEMETRY.expired.value),
             **quantiles,
             "latency_histogram": latency.encode(),
+            "rejected_by_reason": json.dumps(TELEMETRY.reasons),
+            "partitions": json.dumps(
+                {
+                    number: {"position": place.position, "end": place.end, "lag": place.lag}
+                    for number, place in sorted(TELEMETRY.places.items())
+                }
+            ),
             "models": self._versions,
         }
         pipeline = self._client.pipeline(transaction=True)

@@ -80,6 +80,7 @@ def environment(
         "SENTISTREAM_KAFKA__TOPIC": f"{topic_prefix}.events",
         "SENTISTREAM_KAFKA__PREDICTIONS_TOPIC": f"{topic_prefix}.predictions",
         "SENTISTREAM_KAFKA__DLQ_TOPIC": f"{topic_prefix}.dlq",
+        "SENTISTREAM_KAFKA__ALERTS_TOPIC": f"{topic_prefix}.alerts",
         "SENTISTREAM_KAFKA__FEEDBACK_TOPIC": f"{topic_prefix}.feedback",
         "SENTISTREAM_REDIS__URL": servers.redis_url,
         "SENTISTREAM_REDIS__PREFIX": topic_prefix,

@@ -57,6 +57,7 @@ class Stream:
                 topic=environment["SENTISTREAM_KAFKA__TOPIC"],
                 predictions_topic=environment["SENTISTREAM_KAFKA__PREDICTIONS_TOPIC"],
                 dlq_topic=environment["SENTISTREAM_KAFKA__DLQ_TOPIC"],
+                alerts_topic=environment["SENTISTREAM_KAFKA__ALERTS_TOPIC"],
             ),
             redis=RedisSettings(
                 url=SecretStr(environment["SENTISTREAM_REDIS__URL"]),
@@ -76,6 +77,7 @@ class Stream:
             for variable in (
                 "SENTISTREAM_KAFKA__PREDICTIONS_TOPIC",
                 "SENTISTREAM_KAFKA__DLQ_TOPIC",
+                "SENTISTREAM_KAFKA__ALERTS_TOPIC",
                 "SENTISTREAM_REDIS__PREFIX",
             )
         }

@@ -11,9 +11,10 @@ import pytest
 import redis
 from streams import Sent, Stream
 
+from dataflows.contract import Record, Rejection
 from dataflows.keys import Keys
 from dataflows.panes import EMPTY
-from dataflows.redis_sink import PaneSink
+from dataflows.redis_sink import PaneSink, RejectionSink
 from dataflows.rolling import Update
 from dataflows.settings import Settings
 from infra import embedded
@@ -125,3 +126,50 @@ def test_a_redis_that_takes_no_writes_says_why_and_is_tried_until_it_does(
         assert client.hget(keys.pane(1, "a", 60), "60") == UPDATE[1].panes[1][60].encode()
         sink.close()
         client.close()
+
+
+def test_where_rejected_records_stand_is_told_without_their_values(settings: Settings) -> None:
+    client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
+    record = Record("events", 2, 0, b"key", b"secret", (("ce_source", b"a"),), None)
+    rejections = [
+        Rejection(record._replace(offset=offset), "bad_json", "no JSON:\x00\ud800 " + "x" * 500)
+        for offset in range(30)
+    ]
+    RejectionSink(settings.redis).build("step", 0, 1).write_batch(rejections)
+    entries = [fields for _, fields in client.xrange(Keys(settings.redis.prefix).rejections)]
+    assert [fields["offset"] for fields in entries] == [str(offset) for offset in range(10, 30)]
+    detail = entries[0].pop("detail")
+    assert detail.startswith("no JSON:\ufffd\ufffd x")
+    assert len(detail) == 200
+    assert entries[0] == {
+        "reason": "bad_json",
+        "topic": "events",
+        "partition": "2",
+        "offset": "10",
+        "time": "",
+    }
+    assert "secret" not in str(entries)
+
+
+def test_a_heartbeat_tells_how_far_partitions_are_read_and_what_was_rejected(
+    stream: Stream,
+) -> None:
+    good = Sent(json.dumps({"emotions": [{"anger": 1}]}).encode(), key="a", partition=0)
+    bad = Sent(b"{", {"content-type": b"application/json"}, key="a", partition=1)
+    with stream.flow() as flow:
+        stream.send([good, good, bad])
+        flow.settle(2)
+        until = time.monotonic() + 30
+        while True:
+            (name,) = stream.redis.keys(stream.keys.worker("*"))
+            beat = stream.redis.hgetall(name)
+            partitions = json.loads(beat["partitions"])
+            if json.loads(beat["rejected_by_reason"]) and partitions["0"]["position"] == 2:
+                break
+            assert time.monotonic() < until, beat
+            time.sleep(0.2)
+        assert json.loads(beat["rejected_by_reason"]) == {"bad_json": 1}
+        assert partitions["0"] == {"position": 2, "end": 2, "lag": 0}
+        assert partitions["1"]["lag"] == 0
+        (entry,) = [fields for _, fields in stream.redis.xrange(stream.keys.rejections)]
+        assert (entry["reason"], entry["partition"], entry["offset"]) == ("bad_json", "1", "0")

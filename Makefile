@@ -5,6 +5,9 @@
 #   make test-kafka                those on a real Apache Kafka, which Java and Maven put together
 #   make chaos                     breaks the flow for an hour, and prints a table of figures
 #   make bench-panes               what panes and rolling windows cost, with goals
+#   make bench-dashboard           how quick the dashboard is, in Chromium, with goals
+#   make messages                  the catalogues of messages, after a text has changed
+#   make screenshots               the pictures of the dashboard in the README
 #   make lint | bench | clean
 
 SHELL := /bin/bash
@@ -22,7 +25,7 @@ PINS := pyproject.toml constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka chaos lint bench bench-panes clean
+.PHONY: help demo test test-kafka chaos lint bench bench-panes bench-dashboard messages screenshots clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +53,20 @@ bench: $(VENV)/.dev
 
 bench-panes: $(VENV)/.dev
 	$(BIN)/python -m infra.bench_panes $(ARGS)
+
+bench-dashboard: $(VENV)/.dev
+	$(BIN)/python -m infra.bench_dashboard $(ARGS)
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m infra.screenshots
+
+LOCALES := dashboard/locales
+
+messages: $(VENV)/.dev
+	$(BIN)/pybabel -q extract -k _ -k ngettext:1,2 -k pgettext:1c,2 --no-location -o $(LOCALES)/messages.pot dashboard
+	$(BIN)/pybabel -q update -N --ignore-pot-creation-date -w 100 -i $(LOCALES)/messages.pot -d $(LOCALES)
+	$(BIN)/pybabel -q compile -d $(LOCALES)
+	rm $(LOCALES)/messages.pot
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

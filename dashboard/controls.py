@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dashboard.scales import DEFAULT_RANGE_S, SCALES, Scale
 from dataflows.keys import ALL_SOURCES
 
-__all__ = ["DEFAULT_RANGE_S", "RANGES_S", "Controls", "Zone"]
+__all__ = ["PLACES", "SHIFTS_S", "Compare", "Controls", "Place", "Zone"]
 
-# Time ranges in seconds and their names.
-RANGES_S: Final = {60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 h"}
-DEFAULT_RANGE_S: Final = 300
+Place = Literal["live", "history", "pipeline"]
+Compare = Literal["none", "source", "period"]
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
+# Seconds that the compared period may lie before; 0 is the period right before.
+SHIFTS_S: Final = (0, 3600, 24 * 3600)
 _MAX_NAME: Final = 512
+_MAX_TIME: Final = 2**40  # epoch s, far beyond any event
 
 
 class Zone(NamedTuple):
@@ -25,42 +29,68 @@ class Zone(NamedTuple):
 
     def clock(self, at_ms: int) -> str:
         """Return the time of day at a moment (epoch ms)."""
-        return datetime.fromtimestamp(at_ms / 1000, _zone(self.name)).strftime("%H:%M:%S")
+        return self._format(at_ms, "%H:%M:%S")
 
     def date_and_clock(self, at_ms: int) -> str:
         """Return date and time of day at a moment (epoch ms)."""
-        return datetime.fromtimestamp(at_ms / 1000, _zone(self.name)).strftime("%Y-%m-%d %H:%M:%S")
+        return self._format(at_ms, "%Y-%m-%d %H:%M:%S")
+
+    def _format(self, at_ms: int, pattern: str) -> str:
+        return datetime.fromtimestamp(at_ms / 1000, _zone(self.name)).strftime(pattern)
 
 
 class Controls(NamedTuple):
     """The choices of one page.
 
     Attributes:
+        place: the page that is shown.
         source: the chosen source, `*` for all.
-        range_s: the shown time range in seconds, one of `RANGES_S`.
+        range_s: the shown time range in seconds, a key of `SCALES`.
+        end: newest shown second (epoch s); `None` follows the data.
+        compare: what stands beside it.
+        other: the source that stands beside it.
+        shift_s: how long before the compared period lies, one of `SHIFTS_S`.
         dark: whether the dark scheme is on.
         touch: whether the pointer is a finger, for which charts must not catch scrolling.
         visible: whether the tab can be seen.
         zone: the viewer's time zone; UTC when the browser's is not known here.
     """
 
+    place: Place = "live"
     source: str = ALL_SOURCES
     range_s: int = DEFAULT_RANGE_S
+    end: int | None = None
+    compare: Compare = "none"
+    other: str = ALL_SOURCES
+    shift_s: int = 0
     dark: bool = False
     touch: bool = False
     visible: bool = True
     zone: Zone = Zone()
+
+    @property
+    def scale(self) -> Scale:
+        """How the range is drawn."""
+        return SCALES[self.range_s]
 
     @classmethod
     def parse(cls, data: Any) -> Controls:  # noqa: ANN401
         """Read what the page sent; whatever is wrong in it falls back to the default."""
         if not isinstance(data, Mapping):
             return cls()
-        source = data.get("source")
         zone = data.get("zone")
+        place, compare = data.get("place"), data.get("compare")
+        shift_s = _integer(data.get("shift"), 0)
+        range_s = _integer(data.get("range"), DEFAULT_RANGE_S)
+        end = _integer(data.get("end"), -1)
         return cls(
-            source=source if isinstance(source, str) and 0 < len(source) <= _MAX_NAME else "*",
-            range_s=_range(data.get("range")),
+            place=cast("Place", place) if place in PLACES else "live",
+            source=_source(data.get("source")),
+            range_s=range_s if range_s in SCALES else DEFAULT_RANGE_S,
+            end=end if 0 <= end < _MAX_TIME else None,
+            compare=cast("Compare", compare) if compare in get_args(Compare) else "none",
+            other=_source(data.get("other")),
+            shift_s=shift_s if shift_s in SHIFTS_S else 0,
             dark=data.get("scheme") == "dark",
             touch=data.get("touch") is True,
             visible=data.get("visible") is not False,
@@ -68,12 +98,15 @@ class Controls(NamedTuple):
         )
 
 
-def _range(value: Any) -> int:  # noqa: ANN401
+def _source(value: Any) -> str:  # noqa: ANN401
+    return value if isinstance(value, str) and 0 < len(value) <= _MAX_NAME else ALL_SOURCES
+
+
+def _integer(value: Any, default: int) -> int:  # noqa: ANN401
     try:
-        seconds = int(value)
-    except (TypeError, ValueError):
-        return DEFAULT_RANGE_S
-    return seconds if seconds in RANGES_S else DEFAULT_RANGE_S
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ class FeedRow(NamedTuple):
         more: faces beside that one.
         confidence: probability of `label`, `None` when there is no label.
         valence: mean valence of the event, `None` when nothing was found.
+        record: the prediction as it was written.
     """
 
     key: str
@@ -33,6 +34,7 @@ class FeedRow(NamedTuple):
     more: int
     confidence: float | None
     valence: float | None
+    record: str = ""
 
     @classmethod
     def parse(cls, key: str, text: str) -> FeedRow:
@@ -63,6 +65,7 @@ class FeedRow(NamedTuple):
                 more=max(0, len(faces) - 1),
                 confidence=confidence,
                 valence=_optional(record.get("valence")),
+                record=text,
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a prediction record: {error!r}") from error

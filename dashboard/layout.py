@@ -5,17 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.controls import DEFAULT_RANGE_S, RANGES_S
-from dashboard.figures import blank
+from dashboard.language import LANGUAGES, current
+from dashboard.language import gettext as _
 from dashboard.notices import responsible_use, waiting
+from dashboard.panels import history_tools, panels
+from dashboard.pipeline import pipeline_panels
+from dashboard.scales import DEFAULT_RANGE_S, SCALES
 from dashboard.store import Store
-from dashboard.texts import MISSING
-from dashboard.theme import EXPRESSION_ORDER, FONT, palette
+from dashboard.texts import span_text
+from dashboard.theme import FONT
+from dashboard.toolkit import hidden, label
 from dashboard.view import source_options
 from dataflows.keys import ALL_SOURCES
 
@@ -23,11 +26,11 @@ __all__ = ["INDEX", "page"]
 
 # Dash's own page has no language, which screen readers need.
 INDEX: Final = """<!DOCTYPE html>
-<html lang="en">
+<html lang="{language}">
 <head>
 {%metas%}
 <title>{%title%}</title>
-<link rel="icon" type="image/svg+xml" href="assets/icon.svg">
+<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">
 {%css%}
 </head>
 <body>
@@ -44,8 +47,8 @@ _THEME: Final = {
     "defaultRadius": "md",
     "fontFamily": FONT,
 }
+_PAUSE: Final[dict[str, Any]] = {"aria-pressed": "false"}
 _BADGE: Final[dict[str, Any]] = {"data-state": "connecting"}
-_GRAPH: Final[Any] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
 
 
 def page(store: Store, address: str, prefix: str) -> Component:
@@ -56,25 +59,31 @@ def page(store: Store, address: str, prefix: str) -> Component:
         address: the Redis address to show, without credentials.
         prefix: the prefix of the keys in Redis.
     """
+    stores = ("environment", "place", "moment", "controls", "status", "link", "feed-rows")
     provider: Component = dmc.MantineProvider(
         [
             dcc.Store(id="page", data=uuid.uuid4().hex),
-            dcc.Store(id="environment"),
-            dcc.Store(id="controls"),
-            dcc.Store(id="status"),
-            dcc.Store(id="link"),
-            html.A("Skip to the charts", href="#content", className="skip"),
-            _header(store),
+            dcc.Store(id="messages", data=_messages()),
+            *(dcc.Store(id=name) for name in stores),
+            html.A(_("Skip to the charts"), href="#content", className="skip"),
+            html.Header([_bar(), _tools(store)]),
             html.Main(
                 [
-                    html.H1("Live sentiment", className="hidden-text"),
+                    html.H1(_("Live sentiment"), id="heading", className="hidden-text"),
                     html.Div(waiting(address, prefix), id="empty", hidden=not store.empty),
-                    html.Div(_panels(), id="main", hidden=store.empty),
+                    html.Div([history_tools(), *panels()], id="main", hidden=store.empty),
+                    html.Div(pipeline_panels(), id="pipeline", hidden=True),
                 ],
                 id="content",
                 tabIndex="-1",
             ),
             responsible_use(),
+            dmc.Modal(
+                id="detail",
+                size="lg",
+                title=_("Prediction"),
+                closeButtonProps=label(_("Close")),
+            ),
         ],
         theme=_THEME,
         defaultColorScheme="auto",
@@ -82,187 +91,124 @@ def page(store: Store, address: str, prefix: str) -> Component:
     return provider
 
 
-def _header(store: Store) -> Component:
-    return html.Header(
-        html.Div(
-            [
-                html.Div(
-                    [html.Span(className="mark", **_hidden()), html.Span("SentiStream")],
-                    className="brand",
-                ),
-                html.Div(
-                    [
-                        html.Span(className="dot", **_hidden()),
-                        html.Span("Connecting", id="badge-label", role="status"),
-                        html.Span("", id="badge-detail"),
-                    ],
-                    id="badge",
-                    **_BADGE,
-                ),
-                html.Div(
-                    dmc.Select(
-                        id="source",
-                        data=source_options(store, ALL_SOURCES),
-                        value=ALL_SOURCES,
-                        searchable=True,
-                        clearSearchOnFocus=True,
-                        allowDeselect=False,
-                        limit=200,
-                        nothingFoundMessage="No such source",
-                        **_label("Source"),
-                    ),
-                    className="source",
-                ),
-                html.Div(
-                    dmc.SegmentedControl(
-                        id="range",
-                        fullWidth=True,
-                        data=[{"value": str(s), "label": name} for s, name in RANGES_S.items()],
-                        value=str(DEFAULT_RANGE_S),
-                        **_label("Time range"),
-                    ),
-                    className="range",
-                ),
-                html.Div(
-                    dmc.ColorSchemeToggle(
-                        id="scheme",
-                        lightIcon=html.Span(className="icon sun", **_hidden()),
-                        darkIcon=html.Span(className="icon moon", **_hidden()),
-                        variant="default",
-                        size=36,
-                        **_label("Light or dark"),
-                    ),
-                    className="scheme",
-                ),
-            ],
-            className="bar",
-        )
+def _messages() -> dict[str, Any]:
+    """Return what the browser says by itself."""
+    return {
+        "states": {
+            "connecting": _("Connecting"),
+            "live": _("Live"),
+            "stale": _("Stale"),
+            "disconnected": _("Disconnected"),
+        },
+        "opening": _("opening the page's connection"),
+        "away": _("the dashboard server does not answer; trying again"),
+        "new": _("{count} new"),
+        "paused": _("Resume"),
+        "running": _("Pause"),
+        "titles": {
+            "live": _("Live sentiment"),
+            "history": _("History"),
+            "pipeline": _("Pipeline"),
+        },
+    }
+
+
+def _bar() -> Component:
+    places = (
+        ("live", "/", _("Live")),
+        ("history", "/history", _("History")),
+        ("pipeline", "/pipeline", _("Pipeline")),
     )
-
-
-def _panels() -> list[Component]:
-    return [
-        html.Dl(
-            [
-                _figure("valence", "Valence", spread=True),
-                _figure("expression", "Dominant expression", spread=True),
-                _figure("confidence", "Confidence", note="mean probability"),
-                _figure("rate", "Events per second"),
-                _figure("age", "Data age"),
-            ],
-            className="figures",
-        ),
-        html.Div(
-            [
-                _card(
-                    "Valence",
-                    "10 s rolling mean with its 95 % band",
-                    _graph("valence", "Rolling mean of valence over time, from -1 to 1"),
-                    aside=html.Span(id="zone"),
-                ),
-                _card(
-                    "Expressions",
-                    "share of faces",
-                    _legend(),
-                    _graph("mix", "Shares of the seven expressions over time"),
-                ),
-            ],
-            className="charts",
-        ),
-        _card("Latest events", "newest first, no picture is kept", _feed()),
-    ]
-
-
-def _figure(name: str, title: str, *, spread: bool = False, note: str = "") -> Component:
-    value = [html.Span(MISSING, id=f"{name}-value")]
-    if spread:
-        value.append(html.Span("", id=f"{name}-spread", className="spread"))
     return html.Div(
         [
-            html.Dt(title),
-            html.Dd(value, className="value"),
-            html.Dd(note, id=f"{name}-note", className="note"),
-        ],
-        className=f"card figure {name}",
-    )
-
-
-def _card(title: str, note: str, *children: Component, aside: Any = None) -> Component:  # noqa: ANN401
-    head = [html.H2(title), html.P(note, className="note"), html.Span(aside, className="aside")]
-    return html.Section([html.Div(head, className="head"), *children], className="card")
-
-
-def _graph(name: str, label: str) -> Component:
-    return html.Div(
-        dcc.Graph(
-            id=name,
-            figure=blank(palette(dark=False)),
-            config=_GRAPH,
-            responsive=True,
-            style={"height": "100%"},
-        ),
-        role="group",
-        className="plot-area",
-        **_label(label),
-    )
-
-
-def _legend() -> Component:
-    return html.Ul(
-        [
-            html.Li(
+            html.Div(
+                [html.Span(className="mark", **hidden()), html.Span("SentiStream")],
+                className="brand",
+            ),
+            html.Nav(
+                [html.A(name, href=path, id=f"to-{place}") for place, path, name in places],
+                className="places",
+                **label(_("Pages")),
+            ),
+            html.Div(
                 [
-                    html.Span(className=f"swatch {name}", **_hidden()),
-                    html.Span(name),
-                    html.Span(MISSING, id=f"share-{name}", className="share"),
-                ]
-            )
-            for name in EXPRESSION_ORDER
+                    html.Span(className="dot", **hidden()),
+                    html.Span(_("Connecting"), id="badge-label", role="status"),
+                    html.Span("", id="badge-detail"),
+                ],
+                id="badge",
+                **_BADGE,
+            ),
+            html.Button(
+                html.Span(className="icon menu", **hidden()),
+                id="menu",
+                className="square",
+                **label(_("Controls")) | {"aria-expanded": "false", "aria-controls": "tools"},
+            ),
         ],
-        className="legend",
+        className="bar",
     )
 
 
-def _feed() -> Component:
-    number = {"type": "rightAligned"}
-    columns: list[dict[str, Any]] = [
-        {"field": "time", "headerName": "Time", "width": 96},
-        {"field": "source", "headerName": "Source", "flex": 2, "minWidth": 110},
-        {"field": "faces", "headerName": "Faces", "width": 76, **number},
-        {
-            "field": "expression",
-            "headerName": "Expression",
-            "flex": 2,
-            "minWidth": 140,
-            "cellClassRules": {
-                f"kind {name}": f"params.data.kind === '{name}'" for name in EXPRESSION_ORDER
-            },
-        },
-        {"field": "confidence", "headerName": "Confidence", "width": 112, **number},
-        {"field": "valence", "headerName": "Valence", "width": 96, **number},
-    ]
-    grid: Component = dag.AgGrid(
-        id="feed",
-        columnDefs=columns,
-        rowData=[],
-        getRowId="params.data.id",
-        defaultColDef={"sortable": False, "resizable": False, "suppressMovable": True},
-        dashGridOptions={
-            "rowHeight": 34,
-            "headerHeight": 36,
-            "animateRows": False,
-            "suppressCellFocus": False,
-            "localeText": {"noRowsToShow": "None of the newest predictions is of this source"},
-        },
-        className="feed",
-        style={"height": "324px"},
+def _tools(store: Store) -> Component:
+    ranges = [{"value": str(size), "label": span_text(size)} for size in SCALES]
+    return html.Div(
+        [
+            html.Div(
+                dmc.Select(
+                    id="source",
+                    data=source_options(store, ()),
+                    value=ALL_SOURCES,
+                    searchable=True,
+                    clearSearchOnFocus=True,
+                    allowDeselect=False,
+                    limit=200,
+                    nothingFoundMessage=_("No such source"),
+                    comboboxProps={"withinPortal": False},  # else outside every landmark
+                    **label(_("Source")),
+                ),
+                className="source",
+            ),
+            html.Div(
+                dmc.SegmentedControl(
+                    id="range",
+                    fullWidth=True,
+                    data=ranges,
+                    value=str(DEFAULT_RANGE_S),
+                    **label(_("Time range")),
+                ),
+                className="range",
+            ),
+            html.Button(_("Pause"), id="pause", className="plain", **_PAUSE),
+            html.A(
+                "CSV", id="csv", href="/export.csv", className="plain", download="sentiment.csv"
+            ),
+            html.Nav(
+                [
+                    html.A(
+                        name,
+                        id=f"language-{code}",
+                        href=f"?lang={code}",
+                        lang=code,
+                        className="current" if code == current() else "",
+                    )
+                    for code, name in LANGUAGES.items()
+                ],
+                className="languages",
+                **label(_("Language")),
+            ),
+            html.Div(
+                dmc.ColorSchemeToggle(
+                    id="scheme",
+                    lightIcon=html.Span(className="icon sun", **hidden()),
+                    darkIcon=html.Span(className="icon moon", **hidden()),
+                    variant="default",
+                    size=36,
+                    **label(_("Light or dark")),
+                ),
+                className="scheme",
+            ),
+        ],
+        id="tools",
+        className="tools",
     )
-    return grid
-
-
-def _hidden() -> dict[str, Any]:
-    return {"aria-hidden": "true"}
-
-
-def _label(text: str) -> dict[str, Any]:
-    return {"aria-label": text}

@@ -11,13 +11,16 @@ import asyncio
 import time
 from typing import Any, Final
 
-from dash import Dash, Input, State, ctx, set_props
+from dash import Dash, Input, Output, State, ctx, set_props
 from dash.exceptions import PreventUpdate
 
 from dashboard.controls import Controls
+from dashboard.detail import detail
+from dashboard.drawing import Chart, Side, charts, sides
 from dashboard.patches import figure_patch
+from dashboard.pipeline import pipeline_props
 from dashboard.store import Store
-from dashboard.view import Chart, Props, charts, connection, texts
+from dashboard.view import Props, connection, texts
 
 __all__ = ["Pages", "register"]
 
@@ -37,16 +40,21 @@ class Page:
 
     def push(self, store: Store, controls: Controls) -> None:
         """Send everything that differs from what the page has. Nothing here blocks."""
-        series = store.series(controls.source)
-        if series is None:  # being loaded, or Redis is away; what is there stays until then
+        shown = sides(store, controls)
+        if (
+            shown[0].series is None
+        ):  # being loaded, or Redis is away; what is there stays until then
             self._push_props(connection(store, time.monotonic()))
             return
-        self._push_props(texts(store, series, controls, time.monotonic(), time.time()))
+        self._push_props(texts(store, shown, controls, time.monotonic(), time.time()))
+        if controls.place == "pipeline":
+            self._push_props(pipeline_props(store, controls, time.time()))
+            return
         # Charts depend on nothing but the panes and the choices: no clock.
-        drawn = (series, series.version, controls)
+        drawn = (controls, store.version, store.vitals.newest, *map(_seen, shown))
         if drawn == self._drawn:
             return
-        for component, chart in charts(series, controls).items():
+        for component, chart in charts(store, controls, shown).items():
             self._push_chart(component, chart)
         self._drawn = drawn
 
@@ -65,6 +73,10 @@ class Page:
             if patch is not None:
                 set_props(component, {"figure": patch})
         self._charts[component] = chart
+
+
+def _seen(side: Side) -> tuple[object, ...]:
+    return side.series, side.series and side.series.version, side.end
 
 
 class Pages:
@@ -119,6 +131,20 @@ def register(app: Dash, store: Store, pages: Pages) -> None:
                 await _wait(page.wake, MAX_INTERVAL_S - MIN_INTERVAL_S)
         finally:
             pages.close(page_id, page)
+
+    @app.callback(
+        Output("detail", "children"),
+        Output("detail", "opened"),
+        Input("feed", "selectedRows"),
+        State("controls", "data"),
+        prevent_initial_call=True,
+    )
+    async def open_detail(chosen: Any, choices: Any) -> tuple[Any, bool]:  # noqa: ANN401
+        key = chosen[0].get("id") if chosen and isinstance(chosen[0], dict) else None
+        row = next((row for row in store.feed if row.key == key), None)
+        if row is None:  # nothing is chosen, or it has left the feed meanwhile
+            raise PreventUpdate
+        return detail(row, Controls.parse(choices).zone), True
 
     @app.callback(Input("controls", "data"), State("page", "data"))
     async def choose(_controls: Any, page_id: Any) -> None:  # noqa: ANN401

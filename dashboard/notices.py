@@ -5,6 +5,8 @@ from __future__ import annotations
 from dash import html
 from dash.development.base_component import Component
 
+from dashboard.language import gettext as _
+
 __all__ = ["responsible_use", "waiting"]
 
 
@@ -18,18 +20,20 @@ def waiting(address: str, prefix: str) -> Component:
     return html.Section(
         [
             html.Span(className="pulse"),
-            html.H2("Waiting for the first event"),
+            html.H2(_("Waiting for the first event")),
             html.P(
                 [
-                    "Reading ",
+                    _("Reading "),
                     html.Code(address),
-                    " with the prefix ",
+                    _(" with the prefix "),
                     html.Code(prefix),
-                    ". The charts appear here by themselves as soon as a face or a text "
-                    "has been scored.",
+                    _(
+                        ". The charts appear here by themselves as soon as a face or a text "
+                        "has been scored."
+                    ),
                 ]
             ),
-            html.P("Nothing is sending yet? Start a producer:"),
+            html.P(_("Nothing is sending yet? Start a producer:")),
             html.Pre("sentistream produce --video FILE --source camera-1"),
         ],
         className="card empty",
@@ -42,25 +46,29 @@ def responsible_use() -> Component:
         [
             html.P(
                 [
-                    html.Strong("What this shows. "),
-                    "The emotion that a face or a text expresses, as a model reads it, which is "
-                    "not what a person feels. It errs, and it errs differently between groups of "
-                    "people. Bands take observations as independent, which the frames of "
-                    "one camera are not quite.",
+                    html.Strong(_("What this shows. ")),
+                    _(
+                        "The emotion that a face or a text expresses, as a model reads it, which "
+                        "is not what a person feels. It errs, and it errs differently between "
+                        "groups of people. Bands take observations as independent, which the "
+                        "frames of one camera are not quite."
+                    ),
                 ]
             ),
             html.P(
                 [
-                    html.Strong("What is kept. "),
-                    "Counts, sums and the newest predictions. No picture is stored.",
+                    html.Strong(_("What is kept. ")),
+                    _("Counts, sums and the newest predictions. No picture is stored."),
                 ]
             ),
             html.P(
                 [
-                    html.Strong("What the law says. "),
-                    "In the European Union the AI Act forbids inferring emotions at work and in "
-                    "education (Art. 5(1)(f)), and asks to inform the people who are exposed to "
-                    "such a system (Art. 50(3)).",
+                    html.Strong(_("What the law says. ")),
+                    _(
+                        "In the European Union the AI Act forbids inferring emotions at work and "
+                        "in education (Art. 5(1)(f)), and asks to inform the people who are "
+                        "exposed to such a system (Art. 50(3))."
+                    ),
                 ]
             ),
         ],

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from dash import Patch
 
-from dashboard.figures import Figure
+from dashboard.charts.parts import Figure
 
 __all__ = ["figure_patch"]
 
 # Above this many operations on one trace its lists are sent whole: cheaper to apply and to send.
 MOST_OPERATIONS: Final = 40
+MOST_CELLS: Final = 200  # of a heatmap
 
 
 def figure_patch(old: Figure, new: Figure) -> Patch | None:
@@ -30,7 +31,8 @@ def figure_patch(old: Figure, new: Figure) -> Patch | None:
         if all(before[name] == after[name] for name in names):
             continue
         changed = True
-        if not _patch_trace(patch["data"][index], before, after, names):
+        write = _patch_cells if after.get("type") == "heatmap" else _patch_trace
+        if not write(patch["data"][index], before, after, names):
             for name in names:
                 patch["data"][index][name] = after[name]
     return patch if changed else None
@@ -63,4 +65,26 @@ def _patch_trace(
     if len(new_x) > kept:
         for name in names:
             patch[name].extend(after[name][kept:])
+    return True
+
+
+def _patch_cells(
+    patch: Patch, before: dict[str, Any], after: dict[str, Any], names: list[str]
+) -> bool:
+    """Write the changed cells of a heatmap into `patch`; return False when they are too many."""
+    if before["x"] != after["x"] or before["y"] != after["y"]:
+        return False
+    cells = [
+        (name, row, column, value)
+        for name in names
+        if name not in ("x", "y")
+        for row, (old, new) in enumerate(zip(before[name], after[name], strict=True))
+        if old != new
+        for column, value in enumerate(new)
+        if old[column] != value
+    ]
+    if len(cells) > MOST_CELLS:
+        return False
+    for name, row, column, value in cells:
+        patch[name][row][column] = value
     return True

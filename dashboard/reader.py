@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dashboard.alerts import AlertRow
 from dashboard.feed import FeedRow
+from dashboard.history import decode, decode_pane, keys_of
+from dashboard.polling import Poll
 from dashboard.redis_client import connect, end, public_address
-from dashboard.series import KEEP_S
-from dashboard.store import FEED_ROWS, Store
-from dashboard.workers import Heartbeat
-from dataflows.keys import ALL_SOURCES, BUCKETS_PER_BLOCK, Keys
-from dataflows.panes import Pane
+from dashboard.series import Integers
+from dashboard.store import ALERT_ROWS, FEED_ROWS, TOTAL, Name, Store
+from dashboard.vitals import Sample
+from dataflows.keys import Keys
 
 __all__ = ["Reader"]
 
@@ -33,10 +34,9 @@ BLOCK_MS: Final = (
 )
 RETRY_S: Final = 0.5
 POLL_S: Final = 2.0
-SCAN_S: Final = 10.0  # looking for new workers walks over all keys, so it is rare
 READ_COUNT: Final = 2000
 START: Final = "0-0"
-MOST: Final = 2**53  # no honest sum is larger; what is would not fit in 64 bits when added up
+REFRESH_S: Final = 0.5  # at most so long after its second a coarser pane follows
 
 Entry = tuple[str, dict[str, str]]  # id and fields of a stream entry
 
@@ -62,10 +62,10 @@ class Reader:
         self._changed = changed
         self._updates_id = START
         self._events_id = START
+        self._alerts_id = START
         self._floor_id = START  # our place in the updates at the last look at the streams
         self._clock_offset = 0.0  # our monotonic clock minus Redis's time of day, in seconds
-        self._worker_keys: set[str] = set()
-        self._scanned_at = -SCAN_S
+        self._asked = Poll(keys)
 
     async def run(self) -> None:
         """Read for ever; an unreachable Redis is reported in the store and tried again."""
@@ -96,7 +96,7 @@ class Reader:
             logger.warning("Redis %s answers again", public_address(self._url))
         self._store.redis = "up"
         self._changed()
-        loops = (self._follow, self._poll, self._load_wanted)
+        loops = (self._follow, self._refresh, self._poll, self._load_wanted)
         tasks = [asyncio.create_task(loop(client)) for loop in loops]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -114,25 +114,29 @@ class Reader:
         self._updates_id = self._floor_id = newest[0][0] if newest else START
         feed = await _newest(client, self._keys.events, FEED_ROWS)
         self._events_id = feed[0][0] if feed else START
-        sources = await self._sources(client)
-        tracked = {ALL_SOURCES, *self._store.tracked}
+        alerts = await _newest(client, self._keys.alerts, ALERT_ROWS)
+        self._alerts_id = alerts[0][0] if alerts else START
+        sources = await self._asked.sources(client)
+        tracked = dict.fromkeys((TOTAL, *self._store.tracked))
         history = {name: await self._history(client, name, sources) for name in tracked}
-        workers = await self._heartbeats(client)
+        workers = await self._asked.heartbeats(client)
+        rejections, memory = await self._asked.rejections(client), await self._asked.memory(client)
 
         store = self._store
         store.reset(history)
-        store.workers = workers
+        store.workers, store.rejections, store.memory = workers, rejections, memory
         for source, newest_ms in sources.items():
             store.see(source, newest_ms)
         if newest:
             store.updated_at = self._written_at(newest[0][0])
         self._add_to_feed(reversed(feed))
+        self._tell(reversed(alerts))
 
     async def _follow(self, client: Redis) -> None:
-        updates, events = self._keys.updates, self._keys.events
+        updates, events, alerts = self._keys.updates, self._keys.events, self._keys.alerts
         while True:
             reply = await client.xread(
-                {updates: self._updates_id, events: self._events_id},
+                {updates: self._updates_id, events: self._events_id, alerts: self._alerts_id},
                 count=READ_COUNT,
                 block=BLOCK_MS,
             )
@@ -140,22 +144,44 @@ class Reader:
                 if name == updates:
                     self._apply(entries)
                     self._updates_id = entries[-1][0]
-                else:
+                elif name == events:
                     self._add_to_feed(entries)
                     self._events_id = entries[-1][0]
+                else:
+                    self._tell(entries)
+                    self._alerts_id = entries[-1][0]
                 self._changed()
+
+    async def _refresh(self, client: Redis) -> None:
+        """Read coarser panes again whose seconds have changed: the stream tells seconds only."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            dirty = sorted(self._store.dirty)
+            if not dirty:
+                continue
+            self._store.dirty.clear()
+            pipe = client.pipeline(transaction=False)
+            for (source, resolution), bucket in dirty:
+                pipe.hget(self._keys.pane(resolution, source, bucket), str(bucket))
+            for (name, bucket), pane in zip(dirty, await pipe.execute(), strict=True):
+                found = decode_pane(str(bucket), pane) if pane is not None else None
+                if found:
+                    self._store.correct(name, *found)
+            self._changed()
 
     async def _poll(self, client: Redis) -> None:
         """Refresh what has no stream, and notice when the streams have started again."""
         while True:
             await asyncio.sleep(POLL_S)
             await self._check_streams(client)
-            before = (self._store.workers, dict(self._store.sources), self._store.newest_ms)
-            for source, newest_ms in (await self._sources(client)).items():
-                self._store.see(source, newest_ms)
-            self._store.workers = await self._heartbeats(client)
-            if before != (self._store.workers, self._store.sources, self._store.newest_ms):
-                self._changed()
+            store = self._store
+            for source, newest_ms in (await self._asked.sources(client)).items():
+                store.see(source, newest_ms)
+            store.workers = await self._asked.heartbeats(client)
+            store.rejections = await self._asked.rejections(client)
+            store.memory = await self._asked.memory(client)
+            store.vitals.add(Sample.of(time.time(), store.workers))
+            self._changed()
 
     async def _check_streams(self, client: Redis) -> None:
         position, floor = self._updates_id, self._floor_id
@@ -182,62 +208,30 @@ class Reader:
             if not wanted:
                 await event.wait()
                 continue
-            sources = await self._sources(client)
-            for source in wanted:
-                self._store.track(source)
-                self._store.load(source, await self._history(client, source, sources))
-            self._changed()
-
-    async def _sources(self, client: Redis) -> dict[str, int]:
-        """Return newest event time (epoch ms) by source; `*` is there as soon as anything is."""
-        members = cast(
-            "list[tuple[str, float]]",
-            await client.zrange(self._keys.sources, 0, -1, withscores=True),
-        )
-        sources = {name: int(score) for name, score in members}
-        if sources:
-            sources.setdefault(ALL_SOURCES, max(sources.values()))
-        return sources
+            sources = await self._asked.sources(client)
+            for name in wanted:
+                self._store.track(name)
+                self._store.load(name, *await self._history(client, name, sources))
+                self._changed()
 
     async def _history(
-        self, client: Redis, source: str, sources: dict[str, int]
-    ) -> list[tuple[int, Pane]]:
-        """Return the buckets and panes of the newest hour of a source."""
+        self, client: Redis, name: Name, sources: dict[str, int]
+    ) -> tuple[Integers, Integers]:
+        """Return the buckets and panes of a series, as far back as they are kept."""
+        source, resolution = name
         if source not in sources:
-            return []
-        newest = sources[source] // 1000
-        first = Keys.block(1, newest - KEEP_S)
+            return decode(())
         pipe = client.pipeline(transaction=False)
-        for block in range(first, newest + 1, BUCKETS_PER_BLOCK):
-            pipe.hgetall(self._keys.pane(1, source, block))
-        hashes = await pipe.execute()
-        items = [item for fields in hashes for item in fields.items()]
-        return sorted(_panes(items))
-
-    async def _heartbeats(self, client: Redis) -> tuple[Heartbeat, ...]:
-        prefix = self._keys.worker("")
-        if time.monotonic() - self._scanned_at >= SCAN_S:
-            pattern = re.sub(r"([\[\]*?\\])", r"\\\1", prefix) + "*"
-            self._worker_keys = {key async for key in client.scan_iter(match=pattern, count=2000)}
-            self._scanned_at = time.monotonic()
-        names = sorted(self._worker_keys)
-        if not names:
-            return ()
-        pipe = client.pipeline(transaction=False)
-        for name in names:
-            pipe.hgetall(name)
-        found = zip(names, await pipe.execute(), strict=True)
-        return tuple(
-            Heartbeat.parse(name.removeprefix(prefix), item) for name, item in found if item
-        )
+        for key in keys_of(self._keys, source, resolution, sources[source] // 1000):
+            pipe.hgetall(key)
+        return decode(await pipe.execute())
 
     def _apply(self, entries: Iterable[Entry]) -> None:
         for entry_id, fields in entries:
             source = fields.get("source")
-            pairs = [(fields.get("bucket", ""), fields.get("pane", ""))]
-            for bucket, pane in _panes(pairs):
-                if source:
-                    self._store.update(source, bucket, pane, self._written_at(entry_id))
+            found = decode_pane(fields.get("bucket", ""), fields.get("pane", ""))
+            if source and found:
+                self._store.update(source, *found, self._written_at(entry_id))
 
     def _add_to_feed(self, entries: Iterable[Entry]) -> None:
         """Add predictions, oldest first."""
@@ -247,21 +241,17 @@ class Reader:
             except ValueError as error:
                 logger.warning("entry %s of %s is left out: %s", entry_id, self._keys.events, error)
 
+    def _tell(self, entries: Iterable[Entry]) -> None:
+        """Add alerts, oldest first."""
+        for entry_id, fields in entries:
+            try:
+                self._store.tell(AlertRow.parse(fields))
+            except ValueError as error:
+                logger.warning("entry %s of %s is left out: %s", entry_id, self._keys.alerts, error)
+
     def _written_at(self, entry_id: str) -> float:
         """Return when Redis wrote an entry, on our monotonic clock and never in the future."""
         return min(_parts(entry_id)[0] / 1000 + self._clock_offset, time.monotonic())
-
-
-def _panes(items: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Pane]]:
-    """Decode buckets and panes; what is unreadable is reported and left out."""
-    for bucket, pane in items:
-        try:
-            start, decoded = int(bucket), Pane.decode(pane)
-            if max(map(abs, (start, *decoded))) > MOST:
-                raise ValueError(f"a number is too large: {pane!r}")
-            yield start, decoded
-        except ValueError as error:
-            logger.warning("a pane of bucket %r is left out: %s", bucket, error)
 
 
 async def _newest(client: Redis, stream: str, count: int) -> list[Entry]:

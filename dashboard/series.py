@@ -1,4 +1,4 @@
-"""The newest hour of one source: a ring of one-second panes, exact integers all the way.
+"""Stored panes of one source at one resolution: a ring of exact integers.
 
 Pure state, without I/O and without a clock: time is what the panes say.
 """
@@ -15,30 +15,37 @@ from dataflows.panes import FIELDS, Pane
 __all__ = ["KEEP_S", "Integers", "Series", "rolling_sums"]
 
 Integers = NDArray[np.int64]
-# An hour to show, and what the first points' rolling windows and buckets reach back.
-KEEP_S: Final = 3600 + 180
+# Seconds that are held by resolution: what Redis keeps, and what the rolling means and the columns
+# at the old end reach back.
+KEEP_S: Final = {1: 2 * 3600 + 180, 10: 24 * 3600 + 960, 60: 7 * 24 * 3600 + 24_000}
 _EVENTS: Final = FIELDS.index("events")
 
 
 class Series:
-    """One-second panes of one source, the newest `KEEP_S` seconds of event time.
+    """Panes of one source, the newest `KEEP_S` seconds of event time.
 
-    A second without a pane is a row of zeros; a pane that exists has at least one event.
+    A bucket without a pane is a row of zeros; a pane that exists has at least one event.
 
     Attributes:
+        resolution_s: seconds of a bucket.
         newest: start (epoch s) of the newest pane, `None` before the first.
         version: changes whenever a pane changes.
     """
 
-    __slots__ = ("_ring", "newest", "version")
+    __slots__ = ("_keep", "_ring", "newest", "resolution_s", "version")
 
-    def __init__(self) -> None:
-        self._ring: Integers = np.zeros((KEEP_S, len(FIELDS)), dtype=np.int64)
+    def __init__(self, resolution_s: int = 1) -> None:
+        self.resolution_s = resolution_s
+        self._keep = KEEP_S[resolution_s] // resolution_s
+        self._ring: Integers = np.zeros((self._keep, len(FIELDS)), dtype=np.int64)
         self.newest: int | None = None
         self.version = 0
 
     def upsert(self, bucket: int, pane: Pane) -> bool:
-        """Set the pane of the second `bucket` (epoch s); return whether that changed anything.
+        """Set the pane of the bucket that starts at `bucket` (epoch s).
+
+        Returns:
+            Whether that changed anything.
 
         Raises:
             OverflowError: a number does not fit in 64 bits.
@@ -46,45 +53,65 @@ class Series:
         row = np.array(pane, dtype=np.int64)
         if not self._advance(bucket):
             return False
-        slot = bucket % KEEP_S
+        slot = bucket // self.resolution_s % self._keep
         if np.array_equal(self._ring[slot], row):
             return False
         self._ring[slot] = row
         self.version += 1
         return True
 
-    def fill(self, bucket: int, pane: Pane) -> bool:
-        """Set the pane of a second that has none yet, so that history never undoes an update."""
-        known = self.newest is not None and self.newest - KEEP_S < bucket <= self.newest
-        if known and self._ring[bucket % KEEP_S, _EVENTS]:
-            return False
-        return self.upsert(bucket, pane)
+    def fill(self, buckets: Integers, panes: Integers) -> None:
+        """Set panes of buckets that have none yet, so that history never undoes an update.
+
+        Args:
+            buckets: starts (epoch s), of shape (panes,), each once.
+            panes: of shape (panes, 15).
+        """
+        if not len(buckets):
+            return
+        self._advance(int(buckets.max()))
+        slots = buckets // self.resolution_s % self._keep
+        free = (buckets > self._oldest()) & (self._ring[slots, _EVENTS] == 0)
+        self._ring[slots[free]] = panes[free]
+        self.version += 1
 
     def window(self, end: int, seconds: int) -> Integers:
-        """Return the panes of the `seconds` seconds that end with the second `end`, oldest first.
+        """Return the panes of the `seconds` seconds that end with the bucket of `end`.
 
-        The shape is (seconds, 15). What lies outside the ring is zero.
+        Args:
+            end: any second (epoch s) of the last bucket.
+            seconds: a multiple of the resolution.
+
+        Returns:
+            Oldest first, of shape (seconds / resolution, 15). What lies outside the ring is zero.
         """
-        buckets = np.arange(end - seconds + 1, end + 1)
-        rows = self._ring[buckets % KEEP_S]
+        last = end // self.resolution_s
+        numbers = np.arange(last - seconds // self.resolution_s + 1, last + 1)
+        rows = self._ring[numbers % self._keep]
         if self.newest is None:
             return np.zeros_like(rows)
-        rows[(buckets > self.newest) | (buckets <= self.newest - KEEP_S)] = 0
+        buckets = numbers * self.resolution_s
+        rows[(buckets > self.newest) | (buckets <= self._oldest())] = 0
         return rows
 
     def total(self, end: int, seconds: int) -> Pane:
-        """Return the sum of the panes of the `seconds` seconds that end with the second `end`."""
+        """Return the sum of the panes of the `seconds` seconds that end with that of `end`."""
         return Pane(*self.window(end, seconds).sum(axis=0).tolist())
+
+    def _oldest(self) -> int:
+        """Return the newest bucket (epoch s) that the ring does not hold any more."""
+        return (self.newest or 0) - self._keep * self.resolution_s
 
     def _advance(self, bucket: int) -> bool:
         """Make room for `bucket`; return whether the ring holds it."""
         if self.newest is None:
             self.newest = bucket
         elif bucket > self.newest:
-            skipped = np.arange(max(self.newest + 1, bucket - KEEP_S + 1), bucket + 1)
-            self._ring[skipped % KEEP_S] = 0
+            number = bucket // self.resolution_s
+            first = max(self.newest // self.resolution_s + 1, number - self._keep + 1)
+            self._ring[np.arange(first, number + 1) % self._keep] = 0
             self.newest = bucket
-        return bucket > self.newest - KEEP_S
+        return bucket > self._oldest()
 
 
 def rolling_sums(panes: Integers, width: int) -> Integers:

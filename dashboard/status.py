@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from dashboard.language import gettext as _
 from dashboard.store import Store
 from dashboard.texts import age_text
 
@@ -33,13 +34,15 @@ def status(store: Store, now: float) -> Status:
         now: the clock on which `store.updated_at` was taken, in seconds.
     """
     if store.redis == "connecting":
-        return Status("connecting", "opening Redis")
+        return Status("connecting", _("opening Redis"))
     if store.redis == "down":
-        return Status("disconnected", "Redis does not answer; trying again")
+        return Status("disconnected", _("Redis does not answer; trying again"))
     if store.updated_at is None:
-        return Status("stale", "no event yet")
+        return Status("stale", _("no event yet"))
     silence_s = now - store.updated_at
     if silence_s <= LIVE_S:
         return Status("live", "")
-    reason = f"no new data for {age_text(silence_s)}"
-    return Status("stale", reason if store.workers else f"{reason}, no worker reports")
+    reason = _("no new data for {time}").format(time=age_text(silence_s))
+    if not store.workers:
+        reason = _("{reason}, no worker reports").format(reason=reason)
+    return Status("stale", reason)

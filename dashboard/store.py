@@ -6,113 +6,152 @@ Pure state. The reader writes it, the pages read it, both on one event loop.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
+from dashboard.alerts import AlertRow
 from dashboard.feed import FeedRow
-from dashboard.series import Series
-from dashboard.workers import Heartbeat
-from dataflows.keys import ALL_SOURCES
+from dashboard.series import Integers, Series
+from dashboard.vitals import Vitals
+from dashboard.workers import Heartbeat, Memory, RejectionRow
+from dataflows.keys import ALL_SOURCES, RESOLUTIONS_S
 from dataflows.panes import Pane
 
-__all__ = ["FEED_ROWS", "MAX_SERIES", "Store"]
+__all__ = ["ALERT_ROWS", "FEED_ROWS", "MAX_SERIES", "TOTAL", "Name", "Store"]
 
-# Sources of which an hour is held at once, about 0.45 MB each; the least recently shown goes.
-MAX_SERIES: Final = 128
+# Series that are held at once, at most 1.3 MB each; the least recently shown goes.
+MAX_SERIES: Final = 256
+ALERT_ROWS: Final = 1000  # as many as the `alerts` stream keeps
 FEED_ROWS: Final = 500  # as many as the `events` stream keeps
 
 RedisState = Literal["connecting", "up", "down"]
+Name = tuple[str, int]  # of a series: source and resolution (s)
+TOTAL: Final[Name] = (ALL_SOURCES, 1)  # always held
 
 
 class Store:
     """State of one dashboard process.
 
-    Only sources that a page has asked for are held, and always the sum over all sources.
+    Only series that a page has asked for are held, and always the newest of all sources together.
 
     Attributes:
         redis: state of the link to Redis.
         sources: source → newest event time (epoch ms), without `*`.
         newest_ms: newest event time over all sources (epoch ms), `None` before the first.
         updated_at: when the newest update was written, on the clock that the reader is given.
+        alerts: by id, in the order in which they were told first.
         feed: newest predictions, newest first.
         workers: heartbeats that have not expired.
-        wanted: sources that pages ask for and that are not loaded yet.
-        on_wanted: called when a source becomes wanted; must not block.
+        rejections: the newest rejected records, newest first.
+        memory: what Redis uses.
+        vitals: how the workers did since this process looks at them.
+        wanted: series that pages ask for and that are not loaded yet.
+        on_wanted: called when a series becomes wanted; must not block.
+        version: changes whenever a pane of any series changes, or more is held.
+        dirty: buckets (epoch s) of series of coarse resolution that have to be read again.
     """
 
     def __init__(self) -> None:
         self.redis: RedisState = "connecting"
         self.updated_at: float | None = None
+        self.alerts: OrderedDict[str, AlertRow] = OrderedDict()
         self.feed: deque[FeedRow] = deque(maxlen=FEED_ROWS)
         self.workers: tuple[Heartbeat, ...] = ()
-        self.wanted: set[str] = set()
+        self.rejections: tuple[RejectionRow, ...] = ()
+        self.memory = Memory()
+        self.vitals = Vitals()
+        self.wanted: set[Name] = set()
         self.on_wanted: Callable[[], None] = lambda: None
+        self.version = 0
+        self.dirty: set[tuple[Name, int]] = set()
         self.sources: dict[str, int] = {}
         self.newest_ms: int | None = None
-        self._series: OrderedDict[str, Series] = OrderedDict()
+        self._series: OrderedDict[Name, Series] = OrderedDict()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw yet."""
-        total = self._series.get(ALL_SOURCES)
+        total = self._series.get(TOTAL)
         return total is None or total.newest is None
 
     @property
-    def tracked(self) -> tuple[str, ...]:
-        """Sources whose panes are held."""
+    def tracked(self) -> tuple[Name, ...]:
+        """Series that are held."""
         return tuple(self._series)
 
-    def series(self, source: str) -> Series | None:
+    def series(self, source: str, resolution_s: int = 1) -> Series | None:
         """Return the panes of a source; `None` when they have to be loaded first (then wanted)."""
-        series = self._series.get(source)
+        name = (source, resolution_s)
+        series = self._series.get(name)
         if series is None:
             if len(self.wanted) < MAX_SERIES:
-                self.wanted.add(source)
+                self.wanted.add(name)
                 self.on_wanted()
         else:
-            self._series.move_to_end(source)
+            self._series.move_to_end(name)
         return series
 
     def newest_event_ms(self, source: str) -> int | None:
         """Return the newest event time of a source (epoch ms), `None` when it has none."""
         return self.newest_ms if source == ALL_SOURCES else self.sources.get(source)
 
-    def reset(self, history: Mapping[str, Iterable[tuple[int, Pane]]]) -> None:
-        """Replace all panes by `history` (source → buckets and panes) and forget the rest."""
+    def reset(self, history: Mapping[Name, tuple[Integers, Integers]]) -> None:
+        """Replace all panes by `history` (series → buckets and panes) and forget the rest."""
         self._series.clear()
+        self.dirty.clear()
         self.sources = {}
         self.newest_ms = None
         self.updated_at = None
         self.feed.clear()
-        for source in history:
-            self.track(source)
-            self.load(source, history[source])
+        self.alerts.clear()
+        for name in history:
+            self.track(name)
+            self.load(name, *history[name])
 
-    def track(self, source: str) -> None:
-        """Hold the panes of a source from now on; the least recently shown may have to go."""
-        if source not in self._series:
-            self._series[source] = Series()
+    def track(self, name: Name) -> None:
+        """Hold a series from now on; the least recently shown may have to go."""
+        if name not in self._series:
+            self._series[name] = Series(name[1])
         while len(self._series) > MAX_SERIES:
-            victim = next(name for name in self._series if name not in (ALL_SOURCES, source))
+            victim = next(other for other in self._series if other not in (TOTAL, name))
             del self._series[victim]
 
-    def load(self, source: str, panes: Iterable[tuple[int, Pane]]) -> None:
-        """Add history to a tracked source. Panes that updates have already set stay as they are."""
-        self.wanted.discard(source)
-        series = self._series.get(source)
+    def load(self, name: Name, buckets: Integers, panes: Integers) -> None:
+        """Add history to a tracked series. Panes that updates have already set stay as they are.
+
+        The shapes are those of `Series.fill`.
+        """
+        self.version += 1
+        self.wanted.discard(name)
+        series = self._series.get(name)
         if series is None:
             return
         series.version += 1  # also an empty history is news to the page that waits for it
-        for bucket, pane in panes:
-            series.fill(bucket, pane)
+        series.fill(buckets, panes)
 
     def update(self, source: str, bucket: int, pane: Pane, written_at: float) -> None:
         """Apply one entry of the `updates` stream; the same one twice changes nothing."""
         self.updated_at = max(written_at, self.updated_at or written_at)
         self.see(source, bucket * 1000)
-        series = self._series.get(source)
+        for resolution in RESOLUTIONS_S[1:]:
+            name = (source, resolution)
+            if name in self._series:
+                self.dirty.add((name, bucket // resolution * resolution))
+        self.correct((source, 1), bucket, pane)
+
+    def correct(self, name: Name, bucket: int, pane: Pane) -> None:
+        """Set one pane of a series, if it is held."""
+        series = self._series.get(name)
         if series is not None:
-            series.upsert(bucket, pane)
+            self.version += series.upsert(bucket, pane)
+
+    def tell(self, alert: AlertRow) -> None:
+        """Add an alert, or what has become of it; the same one twice changes nothing."""
+        if self.alerts.get(alert.id) != alert:
+            self.alerts[alert.id] = alert
+            self.version += 1
+        while len(self.alerts) > ALERT_ROWS:
+            self.alerts.popitem(last=False)
 
     def see(self, source: str, newest_ms: int) -> None:
         """Note that a source has an event at `newest_ms` (epoch ms)."""

@@ -5,7 +5,18 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["MISSING", "THIN_SPACE", "age_text", "count_text", "decimal_text", "percent_text"]
+from dashboard.language import decimal_point
+from dashboard.language import gettext as _
+
+__all__ = [
+    "MISSING",
+    "THIN_SPACE",
+    "age_text",
+    "count_text",
+    "decimal_text",
+    "percent_text",
+    "span_text",
+]
 
 MISSING: Final = "\u2013"  # a dash
 THIN_SPACE: Final = "\u202f"  # does not break; between a number and its unit
@@ -19,8 +30,16 @@ def age_text(seconds: float) -> str:
         return f"<{THIN_SPACE}1{THIN_SPACE}s"
     for size, unit in _STEPS:
         if seconds >= 2 * size:
-            return f"{int(seconds // size)}{THIN_SPACE}{unit}"
+            return f"{int(seconds // size)}{THIN_SPACE}{_(unit)}"
     return f"{int(seconds)}{THIN_SPACE}s"
+
+
+def span_text(seconds: int) -> str:
+    """Return a chosen length of time in the largest unit that divides it; a day is 24 h."""
+    for size, unit in _STEPS:
+        if seconds % size == 0 and (size < 86_400 or seconds > size):
+            return f"{seconds // size}{THIN_SPACE}{_(unit)}"
+    return f"{seconds}{THIN_SPACE}s"
 
 
 def decimal_text(value: float, digits: int = 2, *, sign: bool = False) -> str:
@@ -30,16 +49,16 @@ def decimal_text(value: float, digits: int = 2, *, sign: bool = False) -> str:
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
-    return text.replace("-", _MINUS)
+    return text.replace("-", _MINUS).replace(".", decimal_point())
 
 
 def percent_text(share: float, digits: int = 0) -> str:
     """Return a share in [0, 1] as per cent, or a dash when it is not finite."""
     if not math.isfinite(share):
         return MISSING
-    return f"{share * 100:.{digits}f}{THIN_SPACE}%"
+    return f"{share * 100:.{digits}f}{THIN_SPACE}%".replace(".", decimal_point())
 
 
-def count_text(count: int, singular: str, plural: str) -> str:
-    """Return a count with its noun, thousands apart."""
-    return f"{count:,}".replace(",", THIN_SPACE) + f" {singular if count == 1 else plural}"
+def count_text(count: int, noun: str) -> str:
+    """Return a count with its noun in the right form, thousands apart."""
+    return f"{count:,}".replace(",", THIN_SPACE) + f" {noun}"

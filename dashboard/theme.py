@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["EXPRESSION_ORDER", "FONT", "PATTERNS", "Palette", "palette"]
+__all__ = [
+    "EXPRESSION_ORDER",
+    "FONT",
+    "PATTERNS",
+    "SENTIMENT_ORDER",
+    "SENTIMENT_PATTERNS",
+    "Palette",
+    "palette",
+]
 
 # Fonts of the viewer's system: nothing is loaded.
 FONT: Final = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
@@ -32,12 +40,15 @@ PATTERNS: Final = {
     "disgust": "\\",
     "anger": "+",
 }
+SENTIMENT_ORDER: Final = ("positive", "neutral", "negative")
+SENTIMENT_PATTERNS: Final = {"positive": "", "neutral": "-", "negative": "/"}
 
 
 class Palette(NamedTuple):
     """Colours of one colour scheme, as CSS values."""
 
     expressions: dict[str, str]
+    sentiments: dict[str, str]
     surface: str  # background of a card
     text: str
     muted: str  # secondary text, at least 4.5:1 on the surface
@@ -46,6 +57,9 @@ class Palette(NamedTuple):
     band: str  # its 95 % band
     positive: str  # tint of the half plane above zero
     negative: str  # tint of the half plane below zero
+    alert: str
+    diverging: list[list[float | str]]  # colour scale of valence from -1 to 1
+    veil: str  # over what is uncertain
 
 
 _LIGHT: Final = Palette(
@@ -58,6 +72,7 @@ _LIGHT: Final = Palette(
         "fear": "#581283",
         "neutral": "#3D3E3C",
     },
+    sentiments={"positive": "#2166ac", "neutral": "#7d8590", "negative": "#b2182b"},
     surface="#ffffff",
     text="#1f2329",
     muted="#5a6270",
@@ -66,6 +81,16 @@ _LIGHT: Final = Palette(
     band="rgba(27, 95, 171, 0.18)",
     positive="rgba(37, 110, 200, 0.045)",
     negative="rgba(200, 50, 40, 0.045)",
+    alert="#9a5b00",
+    # RdBu of ColorBrewer: red is negative.
+    diverging=[
+        [0, "#b2182b"],
+        [0.25, "#ef8a62"],
+        [0.5, "#eceff1"],
+        [0.75, "#67a9cf"],
+        [1, "#2166ac"],
+    ],
+    veil="rgba(255, 255, 255, 0.62)",
 )
 _DARK: Final = Palette(
     expressions={
@@ -77,6 +102,7 @@ _DARK: Final = Palette(
         "fear": "#7B47FB",
         "neutral": "#717063",
     },
+    sentiments={"positive": "#6aaee6", "neutral": "#8d939b", "negative": "#f0705f"},
     surface="#242424",
     text="#e9ebee",
     muted="#a9b0ba",
@@ -85,6 +111,15 @@ _DARK: Final = Palette(
     band="rgba(124, 184, 247, 0.22)",
     positive="rgba(90, 160, 255, 0.06)",
     negative="rgba(255, 100, 90, 0.06)",
+    alert="#f0b44c",
+    diverging=[
+        [0, "#f0705f"],
+        [0.25, "#a84d44"],
+        [0.5, "#3a3f45"],
+        [0.75, "#3f76a3"],
+        [1, "#6aaee6"],
+    ],
+    veil="rgba(36, 36, 36, 0.62)",
 )
 
 

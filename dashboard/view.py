@@ -1,4 +1,4 @@
-"""What one page shows, computed from the state: texts, charts, feed.
+"""What one page says in words and numbers, computed from the state.
 
 Pure: state, choices and the two clocks in, component properties out. Only `live` sends them.
 """
@@ -6,54 +6,38 @@ Pure: state, choices and the two clocks in, component properties out. Only `live
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
-from dashboard import figures
+from dashboard.alerts import AlertRow, alert_row
+from dashboard.charts.heatmap import MAX_ROWS
+from dashboard.charts.shares import FACE_COLUMNS, SENTIMENT_COLUMNS
 from dashboard.controls import Controls
+from dashboard.drawing import Side, heat_sources
 from dashboard.feed import FeedRow
-from dashboard.figures import Figure
-from dashboard.series import Series
+from dashboard.language import gettext as _
+from dashboard.language import ngettext
 from dashboard.status import status
 from dashboard.store import Store
-from dashboard.texts import MISSING, age_text, count_text, decimal_text, percent_text
-from dashboard.theme import EXPRESSION_ORDER, palette
+from dashboard.texts import MISSING, age_text, count_text, decimal_text, percent_text, span_text
+from dashboard.theme import EXPRESSION_ORDER, SENTIMENT_ORDER
 from dashboard.workers import describe
-from dataflows.keys import ALL_SOURCES
+from dataflows.keys import ALL_SOURCES, EXPIRY_S
 from dataflows.panes import EMPTY, Pane, statistics
 
-__all__ = ["Chart", "Props", "charts", "connection", "source_options", "texts"]
+__all__ = ["Props", "connection", "source_options", "texts"]
 
+RowT = TypeVar("RowT", FeedRow, AlertRow)
 # (component id, property) → value
 Props = dict[tuple[str, str], Any]
 
 RATE_S: Final = 10  # complete seconds over which events are counted
-SHOWN_ROWS: Final = 50
+SHOWN_ROWS: Final = 100
+SHOWN_ALERTS: Final = 50
 SHOWN_SOURCES: Final = 1000
-
-
-class Chart(NamedTuple):
-    """A figure, and what everything in it but its data depends on."""
-
-    style: tuple[object, ...]
-    figure: Figure
-
-
-def charts(series: Series, controls: Controls) -> dict[str, Chart]:
-    """Return the charts of a page by component id."""
-    colours = palette(dark=controls.dark)
-    if series.newest is None:
-        return {
-            name: Chart(("blank", controls.dark), figures.blank(colours))
-            for name in ("valence", "mix")
-        }
-    style = (controls.range_s, controls.dark, controls.touch)
-    range_s, touch = controls.range_s, controls.touch
-    return {
-        "valence": Chart(style, figures.valence(series, range_s, colours, touch=touch)),
-        "mix": Chart(style, figures.mix(series, range_s, colours, touch=touch)),
-    }
+HEAT_ROW_PX: Final = 18
+HEAT_FRAME_PX: Final = 64
 
 
 def connection(store: Store, now: float) -> Props:
@@ -62,96 +46,209 @@ def connection(store: Store, now: float) -> Props:
     return {("status", "data"): {"state": judged.state, "detail": judged.detail}}
 
 
-def texts(store: Store, series: Series, controls: Controls, now: float, wall: float) -> Props:
+def texts(
+    store: Store, shown: Iterable[Side], controls: Controls, now: float, wall: float
+) -> Props:
     """Return everything on the page that is not a chart.
 
     Args:
         store: the state.
-        series: panes of the chosen source.
+        shown: what each side shows.
         controls: the viewer's choices.
         now: the clock of `store.updated_at`, in seconds.
         wall: the time of day (epoch s).
     """
+    zone = controls.zone.name.replace("_", " ")
+    options = source_options(store, (controls.source, controls.other))
     props: Props = {
         **connection(store, now),
-        ("source", "data"): source_options(store, controls.source),
-        ("zone", "children"): f"event time, {controls.zone.name.replace('_', ' ')}",
-        ("empty", "hidden"): not store.empty,
-        ("main", "hidden"): store.empty,
-        ("feed", "rowData"): [
-            _row(row, controls) for row in islice(_of(store.feed, controls.source), SHOWN_ROWS)
-        ],
+        ("source", "data"): options,
+        ("zone", "children"): _("event time, {zone}").format(zone=zone),
+        ("empty", "hidden"): not store.empty or controls.place == "pipeline",
+        ("main", "hidden"): store.empty or controls.place == "pipeline",
+        ("pipeline", "hidden"): controls.place != "pipeline",
     }
-    if series.newest is None:
-        range_total, rate_total = EMPTY, EMPTY
-    else:
-        range_total = series.total(series.newest, controls.range_s)
-        # The newest second is still filling.
-        rate_total = series.total(series.newest - 1, RATE_S)
-    return props | dict(_figures(store, range_total, rate_total, controls, wall))
+    if controls.place == "live":
+        props[("feed-rows", "data")] = [
+            _row(row, controls) for row in islice(_of(store.feed, controls.source), SHOWN_ROWS)
+        ]
+        alerts = _of(reversed(store.alerts.values()), controls.source)
+        props["alerts", "rowData"] = [
+            alert_row(alert, controls.zone) for alert in islice(alerts, SHOWN_ALERTS)
+        ]
+        lasting = sum(alert.ended is None for alert in store.alerts.values())
+        props["alerts-note", "children"] = (
+            _("{count} last now").format(count=lasting) if lasting else _("none lasts now")
+        )
+    if controls.place == "history":
+        props |= {("other", "data"): options} | _scrubber(store, controls)
+    props |= _heat(store)
+    for side in shown:
+        props |= _side(store, side, controls, wall)
+    return props
 
 
-def source_options(store: Store, chosen: str) -> list[dict[str, str]]:
-    """Return the choices of the source filter; the chosen one is there even without data."""
+def source_options(store: Store, chosen: Iterable[str]) -> list[dict[str, str]]:
+    """Return the choices of the source filter; the chosen ones are there even without data."""
     newest_first = sorted(store.sources, key=lambda name: (-store.sources[name], name))
-    names = set(newest_first[:SHOWN_SOURCES]) | ({chosen} - {ALL_SOURCES})
+    names = set(newest_first[:SHOWN_SOURCES]) | (set(chosen) - {ALL_SOURCES})
     return [
-        {"value": ALL_SOURCES, "label": "All sources"},
+        {"value": ALL_SOURCES, "label": _("All sources")},
         *({"value": name, "label": name} for name in sorted(names)),
     ]
 
 
-def _figures(
-    store: Store, total: Pane, recent: Pane, controls: Controls, wall: float
-) -> Iterator[tuple[tuple[str, str], str]]:
-    mean, half_width, confidence = statistics(total)
-    yield ("valence-value", "children"), decimal_text(mean, sign=True)
-    digits = 2 if half_width >= 0.01 else 3  # never "± 0.00", which would claim certainty
-    spread = f"± {decimal_text(half_width, digits)}" if math.isfinite(half_width) else ""
-    yield ("valence-spread", "children"), spread
-    yield ("valence-note", "children"), count_text(total.n, "observation", "observations")
+def _heat(store: Store) -> Props:
+    shown, count = len(heat_sources(store)), len(store.sources)
+    note = count_text(count, ngettext("source", "sources", count))
+    if count > MAX_ROWS:
+        note = _("{shown} of {all}").format(shown=shown, all=note)
+    height = f"{HEAT_FRAME_PX + HEAT_ROW_PX * max(4, shown)}px"
+    return {("heat-note", "children"): note, ("heat-area", "style"): {"height": height}}
 
-    row = tuple(total)
-    counts = {
-        name: row[column]
-        for name, column in zip(EXPRESSION_ORDER, figures.face_columns(), strict=True)
+
+def _scrubber(store: Store, controls: Controls) -> Props:
+    """Return the ends of the scrubber: as far back as panes of the resolution are stored."""
+    newest = (store.newest_ms or 0) // 1000
+    kept = EXPIRY_S[controls.scale.resolution_s] - controls.range_s
+    moment = newest if controls.end is None else controls.end
+    zone = controls.zone
+    return {
+        ("scrub", "min"): newest - max(kept, controls.range_s),
+        ("scrub", "max"): newest,
+        ("scrub", "step"): controls.scale.step_s,
+        ("scrub-from", "children"): zone.date_and_clock((moment - controls.range_s) * 1000),
+        ("scrub-to", "children"): zone.date_and_clock(moment * 1000),
+        # While it is fixed the viewer holds it.
+        **({("scrub", "value"): newest} if controls.end is None else {}),
     }
+
+
+def _side(store: Store, side: Side, controls: Controls, wall: float) -> Props:
+    """Return the figures of one side, each with its change against the period before."""
+    total = before = recent = EMPTY
+    if side.series is not None and side.end is not None:
+        total = side.series.total(side.end, controls.range_s)
+        before = side.series.total(side.end - controls.range_s, controls.range_s)
+    seconds = store.series(side.source) if not side.prefix else None
+    if seconds is not None and side.end is not None:
+        recent = seconds.total(side.end - 1, RATE_S)  # the newest second is still filling
+    named = _figures(total, before, controls)
+    width = span_text(controls.scale.rolling_s)
+    rolling = {"rolling-note": _("{width} rolling mean with its 95 % band").format(width=width)}
+    if side.prefix:
+        named = {name: text for name, text in named.items() if name.startswith("share-")}
+    else:
+        named |= _rate(store, recent, before, controls) | _age(store, controls, wall)
+    named |= rolling
+    if controls.compare != "none":
+        named |= _heading(side, total, controls)
+    return {(f"{side.prefix}{name}", "children"): text for name, text in named.items()}
+
+
+def _heading(side: Side, total: Pane, controls: Controls) -> dict[str, str]:
+    """Return what stands above one of two sides."""
+    source = _("All sources") if side.source == ALL_SOURCES else side.source
+    mean = statistics(total)
+    if side.end is None or not total.n:
+        return {"title": source, "summary": _("nothing stored for this period")}
+    return {
+        "title": _("{source}, until {moment}").format(
+            source=source, moment=controls.zone.date_and_clock(side.end * 1000)
+        ),
+        "summary": _("valence {valence} ± {half_width}, confidence {confidence}, {count}").format(
+            valence=decimal_text(mean.valence, sign=True),
+            half_width=decimal_text(mean.valence_ci95, 3),
+            confidence=percent_text(mean.confidence),
+            count=count_text(total.n, ngettext("observation", "observations", total.n)),
+        ),
+    }
+
+
+def _figures(total: Pane, before: Pane, controls: Controls) -> dict[str, str]:
+    now, then = statistics(total), statistics(before)
+    digits = 2 if now.valence_ci95 >= 0.01 else 3  # never "± 0.00", which would claim certainty
+    half_width = decimal_text(now.valence_ci95, digits)
+    row, old = tuple(total), tuple(before)
+    counts = {n: row[c] for n, c in zip(EXPRESSION_ORDER, FACE_COLUMNS, strict=True)}
+    olds = {n: old[c] for n, c in zip(EXPRESSION_ORDER, FACE_COLUMNS, strict=True)}
     faces = sum(counts.values())
     dominant = max(counts, key=lambda name: counts[name])
-    yield ("expression-value", "children"), dominant if faces else MISSING
-    share = percent_text(counts[dominant] / faces) if faces else ""
-    yield ("expression-spread", "children"), share
-    yield ("expression-note", "children"), f"of {count_text(faces, 'face', 'faces')}"
+    share = counts[dominant] / faces if faces else math.nan
+    old_share = olds[dominant] / sum(olds.values()) if any(olds.values()) else math.nan
+    named = {
+        "valence-value": decimal_text(now.valence, sign=True),
+        "valence-spread": f"± {half_width}" if math.isfinite(now.valence_ci95) else "",
+        "valence-note": count_text(total.n, ngettext("observation", "observations", total.n)),
+        "valence-change": _change(decimal_text(now.valence - then.valence, sign=True), controls),
+        "expression-value": _expression(dominant) if faces else MISSING,
+        "expression-spread": percent_text(share) if faces else "",
+        "expression-note": _("of {faces}").format(
+            faces=count_text(faces, ngettext("face", "faces", faces))
+        ),
+        "expression-change": _change(_points(share - old_share), controls),
+        "confidence-value": percent_text(now.confidence),
+        "confidence-change": _change(_points(now.confidence - then.confidence), controls),
+    }
     for name, count in counts.items():
-        text = percent_text(count / faces) if faces else MISSING
-        yield (f"share-{name}", "children"), text
+        named[f"share-{name}"] = percent_text(count / faces) if faces else MISSING
+    for name, column in zip(SENTIMENT_ORDER, SENTIMENT_COLUMNS, strict=True):
+        named[f"share-of-{name}"] = percent_text(row[column] / total.n) if total.n else MISSING
+    return named
 
-    yield ("confidence-value", "children"), percent_text(confidence)
-    yield ("rate-value", "children"), decimal_text(recent.events / RATE_S, 1)
-    yield ("rate-note", "children"), describe(store.workers)
 
+def _rate(store: Store, recent: Pane, before: Pane, controls: Controls) -> dict[str, str]:
+    rate, old = recent.events / RATE_S, before.events / controls.range_s
+    change = f"{(rate / old - 1) * 100:+.0f}".replace("-", "\u2212") + "\u202f%" if old else MISSING
+    return {
+        "rate-value": decimal_text(rate, 1),
+        "rate-note": describe(store.workers),
+        "rate-change": _change(change, controls),
+    }
+
+
+def _age(store: Store, controls: Controls, wall: float) -> dict[str, str]:
     newest_ms = store.newest_event_ms(controls.source)
     if newest_ms is None:
-        yield ("age-value", "children"), MISSING
-        yield ("age-note", "children"), "no event"
-    else:
-        yield ("age-value", "children"), age_text(wall - newest_ms / 1000)
-        today = wall - newest_ms / 1000 < 12 * 3600
-        clock = controls.zone.clock if today else controls.zone.date_and_clock
-        yield ("age-note", "children"), f"newest {clock(newest_ms)}"
+        return {"age-value": MISSING, "age-note": _("no event")}
+    today = wall - newest_ms / 1000 < 12 * 3600
+    clock = controls.zone.clock if today else controls.zone.date_and_clock
+    return {
+        "age-value": age_text(wall - newest_ms / 1000),
+        "age-note": _("newest {moment}").format(moment=clock(newest_ms)),
+    }
 
 
-def _of(rows: Iterator[FeedRow] | Any, source: str) -> Iterator[FeedRow]:  # noqa: ANN401
+def _change(text: str, controls: Controls) -> str:
+    """Return a change with what it is against; nothing when there is nothing to compare."""
+    if text == MISSING:
+        return ""
+    period = span_text(controls.range_s)
+    return _("{change} against the {period} before").format(change=text, period=period)
+
+
+def _points(difference: float) -> str:
+    """Return a difference of shares in percentage points."""
+    text = decimal_text(difference * 100, 0, sign=True)
+    return text if text == MISSING else _("{number} points").format(number=text)
+
+
+def _expression(name: str) -> str:
+    return _(name)
+
+
+def _of(rows: Iterable[RowT], source: str) -> Iterator[RowT]:
     return (row for row in rows if source in (ALL_SOURCES, row.source))
 
 
 def _row(row: FeedRow, controls: Controls) -> dict[str, Any]:
+    label = _expression(row.label) if row.label else _("none")
     return {
         "id": row.key,
         "time": controls.zone.clock(row.time_ms),
         "source": row.source,
         "faces": row.faces,
-        "expression": f"{row.label} + {row.more}" if row.more else row.label or "none",
+        "expression": f"{label} + {row.more}" if row.more else label,
         "kind": row.label,
         "confidence": MISSING if row.confidence is None else percent_text(row.confidence),
         "valence": MISSING if row.valence is None else decimal_text(row.valence, sign=True),

@@ -1,49 +1,159 @@
-"""Heartbeats of the stream's workers, as the Redis contract has them."""
+"""Heartbeats of the stream's workers and its newest rejections, as the Redis contract has them.
+
+Whatever stands there is shown or left out; nothing of it can break a page.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["Heartbeat", "describe"]
+from dashboard.language import gettext as _
+from dashboard.language import ngettext
+from dashboard.texts import THIN_SPACE, count_text
+
+__all__ = ["Heartbeat", "Memory", "Progress", "RejectionRow", "describe", "rejected_by_reason"]
+
+
+class Progress(NamedTuple):
+    """How far a partition is read; a number that is not told is NaN."""
+
+    partition: str
+    position: float
+    end: float
+    lag: float
 
 
 class Heartbeat(NamedTuple):
-    """One worker: its rate, its latency from record to Redis (ms) and its lag (records)."""
+    """One process of the flow; a number that is missing or unreadable is NaN.
+
+    Attributes:
+        worker: host and process number.
+        events_per_s: events read in a second.
+        latency_p95_ms: from the record's timestamp to Redis; also p50 and p99.
+        lag: records still to be read.
+        started: when it has started (epoch s).
+        events: events read since.
+        rejected: events rejected since, and by reason.
+        partitions: those it reads.
+        models: kind → version of those in use.
+    """
 
     worker: str
-    events_per_s: float
-    latency_p95_ms: float
-    lag: float
+    events_per_s: float = math.nan
+    latency_p95_ms: float = math.nan
+    lag: float = math.nan
+    latency_p50_ms: float = math.nan
+    latency_p99_ms: float = math.nan
+    started: float = math.nan
+    events: float = math.nan
+    rejected: float = math.nan
+    rejected_by_reason: Mapping[str, float] = {}
+    partitions: tuple[Progress, ...] = ()
+    models: Mapping[str, str] = {}
 
     @classmethod
     def parse(cls, worker: str, fields: Mapping[str, str]) -> Heartbeat:
-        """Read the hash of a worker; a number that is missing or unreadable is NaN."""
+        """Read the hash of a worker."""
+        reasons = _object(fields.get("rejected_by_reason"))
+        partitions = _object(fields.get("partitions"))
+        models = _object(fields.get("models"))
         return cls(
             worker,
             _number(fields.get("events_per_s")),
             _number(fields.get("latency_p95")),
             _number(fields.get("lag")),
+            _number(fields.get("latency_p50")),
+            _number(fields.get("latency_p99")),
+            _number(fields.get("started")),
+            _number(fields.get("events")),
+            _number(fields.get("rejected")),
+            {reason: _number(count) for reason, count in reasons.items()},
+            tuple(_progress(number, told) for number, told in partitions.items()),
+            {kind: str(version) for kind, version in models.items() if version},
         )
+
+
+class RejectionRow(NamedTuple):
+    """Where a rejected record stands, and why it was rejected."""
+
+    topic: str
+    partition: str
+    offset: str
+    reason: str
+    detail: str
+    time_ms: float
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, str]) -> RejectionRow:
+        """Read an entry of the stream of rejections."""
+        return cls(
+            topic=fields.get("topic", ""),
+            partition=fields.get("partition", ""),
+            offset=fields.get("offset", ""),
+            reason=fields.get("reason", ""),
+            detail=fields.get("detail", ""),
+            time_ms=_number(fields.get("time")),
+        )
+
+
+class Memory(NamedTuple):
+    """What Redis uses, its highest use, and its limit (bytes); a limit of 0 is none."""
+
+    used: float = math.nan
+    peak: float = math.nan
+    limit: float = math.nan
+
+    @classmethod
+    def parse(cls, info: Mapping[str, Any]) -> Memory:
+        """Read the section `memory` of INFO."""
+        names = ("used_memory", "used_memory_peak", "maxmemory")
+        return cls(*(_number(info.get(name)) for name in names))
+
+
+def rejected_by_reason(workers: Iterable[Heartbeat]) -> dict[str, int]:
+    """Return how many records the workers have rejected since their start, the most first."""
+    counts: Counter[str] = Counter()
+    for worker in workers:
+        for reason, count in worker.rejected_by_reason.items():
+            counts[reason] += int(count) if math.isfinite(count) else 0
+    return dict(counts.most_common())
 
 
 def describe(workers: Sequence[Heartbeat]) -> str:
     """Return one line about the workers: how many, the slowest p95, the sum of the lag."""
     if not workers:
-        return "no worker reports"
-    parts = ["1 worker" if len(workers) == 1 else f"{len(workers)} workers"]
+        return _("no worker reports")
+    parts = [count_text(len(workers), ngettext("worker", "workers", len(workers)))]
     slowest = [w.latency_p95_ms for w in workers if math.isfinite(w.latency_p95_ms)]
     if slowest:
-        parts.append(f"p95 {max(slowest):,.0f} ms".replace(",", "\u202f"))
+        parts.append(f"p95 {max(slowest):,.0f} ms".replace(",", THIN_SPACE))
     lags = [w.lag for w in workers if math.isfinite(w.lag)]
     if lags:
-        parts.append(f"lag {sum(lags):,.0f}".replace(",", "\u202f"))
+        lag = f"{sum(lags):,.0f}".replace(",", THIN_SPACE)
+        parts.append(_("lag {records}").format(records=lag))
     return " · ".join(parts)
 
 
-def _number(text: str | None) -> float:
+def _progress(partition: str, told: Any) -> Progress:  # noqa: ANN401
+    told = told if isinstance(told, dict) else {}
+    return Progress(partition, *(_number(told.get(name)) for name in ("position", "end", "lag")))
+
+
+def _object(text: str | None) -> dict[str, Any]:
     try:
-        return float(text) if text else math.nan
-    except ValueError:
+        value = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float:  # noqa: ANN401
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return math.nan
+    return number if math.isfinite(number) else math.nan

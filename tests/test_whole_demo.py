@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from chromium import ARGUMENTS, CHROMIUM, PATIENCE_MS
+from chromium import ARGUMENTS, CHROMIUM, patient
 
 from infra.ports import Ports
 
@@ -43,8 +43,7 @@ def test_the_page_of_the_demo_comes_alive_and_its_line_grows() -> None:
         port = ports.free()
     with demo("--port", str(port)), playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(PATIENCE_MS)
+        page = patient(browser.new_page(viewport={"width": 1440, "height": 1000}))
         for attempt in range(120):
             try:
                 page.goto(f"http://127.0.0.1:{port}/")

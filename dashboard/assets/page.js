@@ -1,14 +1,19 @@
-// What the page does without the server: the viewer's surroundings, the choices, the badge.
+// What the page does without the server: the viewer's surroundings, the choices and their
+// address, the badge, and the feed while somebody reads it.
 (() => {
   "use strict";
 
-  const LABELS = {
-    connecting: "Connecting",
-    live: "Live",
-    stale: "Stale",
-    disconnected: "Disconnected",
-  };
   const root = document.documentElement;
+  const PATHS = {live: "/", history: "/history", pipeline: "/pipeline"};
+  const DEFAULTS = {source: "*", range: "300", compare: "none", other: "*", shift: "0"};
+  const place = () =>
+    Object.keys(PATHS).find((name) => PATHS[name] === window.location.pathname) || "live";
+  const set = (id, props) => window.dash_clientside.set_props(id, props);
+  const byId = (id) => document.getElementById(id);
+  let messages = null;
+  let choices = {...DEFAULTS, end: null};
+
+  // ---- Surroundings
 
   function surroundings() {
     return {
@@ -22,8 +27,156 @@
   function changed() {
     const now = surroundings();
     document.body.dataset.agThemeMode = now.scheme; // the grid follows this
-    window.dash_clientside.set_props("environment", {data: now});
+    set("environment", {data: now});
   }
+
+  // ---- Places and addresses
+
+  function address(name, chosen) {
+    const query = new URLSearchParams(window.location.search);
+    for (const key of ["source", "range", "compare", "other", "shift"]) {
+      if (chosen[key] === DEFAULTS[key]) {
+        query.delete(key);
+      } else {
+        query.set(key, chosen[key]);
+      }
+    }
+    if (chosen.end === null) {
+      query.delete("end");
+    } else {
+      query.set("end", chosen.end);
+    }
+    const text = query.toString();
+    return PATHS[name] + (text ? `?${text}` : "");
+  }
+
+  function show(name) {
+    root.dataset.place = name;
+    for (const other of Object.keys(PATHS)) {
+      const link = byId(`to-${other}`);
+      if (other === name) {
+        link?.setAttribute("aria-current", "page");
+      } else {
+        link?.removeAttribute("aria-current");
+      }
+    }
+    if (messages) {
+      document.title = `${messages.titles[name]} \u00b7 SentiStream`;
+      const heading = byId("heading");
+      if (heading) {
+        heading.textContent = messages.titles[name];
+      }
+    }
+    // Charts that were hidden do not know their width.
+    window.dispatchEvent(new Event("resize"));
+  }
+
+  function go(name) {
+    if (name === place()) {
+      return;
+    }
+    choices = {...choices, end: null};
+    window.history.pushState(null, "", address(name, choices));
+    set("moment", {data: null});
+    set("place", {data: name});
+    byId("content")?.focus({preventScroll: true});
+    window.scrollTo(0, 0);
+  }
+
+  // ---- The moment that is shown
+
+  function drawnEnd() {
+    const times = document.querySelector("#valence .js-plotly-plot")?.data?.[2]?.x;
+    return times?.length ? Math.round(times[times.length - 1] / 1000) : null;
+  }
+
+  function scrub(by) {
+    const end = choices.end ?? drawnEnd();
+    if (end !== null) {
+      set("moment", {data: end + by * Math.max(1, Math.round(Number(choices.range) / 2))});
+    }
+  }
+
+  const ACTIONS = {
+    pause: () => set("moment", {data: choices.end === null ? drawnEnd() : null}),
+    newest: () => set("moment", {data: null}),
+    earlier: () => scrub(-1),
+    later: () => scrub(1),
+    menu: () => drawer(root.dataset.drawer !== "open"),
+    new: () => readFeed(true),
+  };
+
+  function drawer(open) {
+    root.dataset.drawer = open ? "open" : "closed";
+    byId("menu")?.setAttribute("aria-expanded", String(open));
+    if (open) {
+      byId("source")?.focus();
+    }
+  }
+
+  function clicked(event) {
+    const link = event.target.closest("a");
+    const name = Object.keys(PATHS).find((key) => link?.id === `to-${key}`);
+    if (name && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      drawer(false);
+      go(name);
+    } else if (link?.id.startsWith("language-")) {
+      // The view stays, in the other language.
+      const query = new URLSearchParams(window.location.search);
+      query.set("lang", link.id.slice("language-".length));
+      link.href = `${window.location.pathname}?${query}`;
+    } else if (link?.id === "csv") {
+      // Exactly what is drawn now.
+      const query = new URLSearchParams({source: choices.source, range: choices.range});
+      const end = drawnEnd();
+      if (end !== null) {
+        query.set("end", end);
+      }
+      link.href = `/export.csv?${query}`;
+    } else {
+      ACTIONS[event.target.closest("button")?.id]?.();
+    }
+  }
+
+  // ---- The feed
+
+  let rows = [];
+  const grid = () => document.querySelector("#feed .ag-body-viewport");
+
+  function readFeed(jump) {
+    const body = grid();
+    if (jump && body) {
+      body.scrollTop = 0;
+    }
+    set("feed", {rowData: rows});
+    pill(0);
+    shownRows = rows;
+  }
+
+  let shownRows = [];
+  function pill(count) {
+    const button = byId("new");
+    if (button) {
+      button.hidden = count === 0;
+      button.textContent = messages ? messages.new.replace("{count}", count) : "";
+    }
+  }
+
+  function arrived(fresh) {
+    rows = fresh;
+    const held = (grid()?.scrollTop ?? 0) > 4 || choices.end !== null;
+    if (!held || shownRows.length === 0) {
+      shownRows = rows;
+      pill(0);
+      return rows;
+    }
+    const known = new Set(shownRows.map((row) => row.id));
+    pill(rows.filter((row) => !known.has(row.id)).length);
+    return window.dash_clientside.no_update;
+  }
+
+  // ---- All together
 
   let watching = false;
   function watch() {
@@ -37,36 +190,93 @@
       attributeFilter: ["data-mantine-color-scheme"],
     });
     document.addEventListener("visibilitychange", changed);
+    document.addEventListener("click", clicked);
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && root.dataset.drawer === "open") {
+        drawer(false);
+        byId("menu")?.focus();
+      }
+    });
+    document.addEventListener(
+      "scroll",
+      (event) => {
+        if (event.target === grid() && event.target.scrollTop <= 4 && choices.end === null) {
+          readFeed(false);
+        }
+      },
+      {capture: true, passive: true},
+    );
+    window.addEventListener("popstate", () => set("place", {data: place()}));
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     sentistream: {
-      environment: () => {
+      // Once, when the page is there: what its address says.
+      begin: (_page, texts) => {
+        messages = texts;
         watch();
         const now = surroundings();
         document.body.dataset.agThemeMode = now.scheme;
-        return now;
+        const query = new URLSearchParams(window.location.search);
+        const asked = (name) => query.get(name) ?? DEFAULTS[name];
+        const end = Number.parseInt(query.get("end"), 10);
+        return [
+          now,
+          place(),
+          Number.isFinite(end) ? end : null,
+          asked("source"),
+          asked("range"),
+          asked("compare"),
+          asked("other"),
+          asked("shift"),
+        ];
       },
-      controls: (source, range, environment) => {
+      controls: (environment, name, end, source, range, compare, other, shift) => {
         if (!environment) {
           return window.dash_clientside.no_update;
         }
-        return {source, range, ...environment};
+        choices = {source, range, compare, other, shift, end};
+        window.history.replaceState(null, "", address(name, choices));
+        if (end !== null && name === "history") {
+          set("scrub", {value: end});
+        }
+        root.dataset.compare = compare;
+        root.dataset.moment = end === null ? "newest" : "fixed";
+        show(name);
+        const button = byId("pause");
+        if (button && messages) {
+          button.textContent = end === null ? messages.running : messages.paused;
+          button.setAttribute("aria-pressed", String(end !== null));
+        }
+        if (end === null && name === "live" && rows.length) {
+          readFeed(false);
+        }
+        return {place: name, ...choices, ...environment};
       },
+      // A viewer has moved the scrubber; at its end it follows the data.
+      scrubbed: (value, most, step) => {
+        const end = value >= most - step ? null : value;
+        return place() !== "history" || end === choices.end
+          ? window.dash_clientside.no_update
+          : end;
+      },
+      // A cell of the heatmap chooses its source.
+      chosen: (click) => click?.points?.[0]?.y ?? window.dash_clientside.no_update,
+      feed: (fresh) => (fresh ? arrived(fresh) : window.dash_clientside.no_update),
       // The server's word counts only while it can be heard.
       badge: (status) => {
         window.sentistream.mounted = true;
         const link = window.sentistream.link;
         let state = "connecting";
-        let detail = "opening the page's connection";
+        let detail = messages?.opening ?? "";
         if (link === "down") {
           state = "disconnected";
-          detail = "the dashboard server does not answer; trying again";
+          detail = messages?.away ?? "";
         } else if (link === "up" && status) {
           ({state, detail} = status);
         }
         root.dataset.connection = state;
-        return [state, LABELS[state], detail];
+        return [state, messages?.states[state] ?? state, detail];
       },
     },
   });

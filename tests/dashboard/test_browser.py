@@ -3,107 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
-import pytest
-from chromium import ARGUMENTS, CHROMIUM, PATIENCE_MS
+from browsing import MARKS, badge, even, grow, line
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.integration,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
-]
-
-
-class Camera:
-    """Two sources that go on sending until they are stopped."""
-
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.2):
-            self._writer.face("camera-1", time.time(), "happiness")
-            self._writer.face("camera-2", time.time(), "sadness")
-            self._writer.heartbeat()
-
-
-@pytest.fixture
-def camera(writer: Any) -> Iterator[Callable[[], Camera]]:
-    running: list[Camera] = []
-
-    def start() -> Camera:
-        running.append(Camera(writer))
-        running[-1].start()
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.stop()
-
-
-@pytest.fixture
-def page() -> Iterator[Any]:
-    """A page that fails the test when it reports an error or asks another server for anything."""
-    problems: list[str] = []
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = browser.new_page(
-            viewport={"width": 1280, "height": 900}, color_scheme="light", timezone_id="Asia/Tokyo"
-        )
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None if "127.0.0.1" in request.url else problems.append(f"asks {request.url}")
-            ),
-        )
-        yield page
-        browser.close()
-    assert problems == []
-
-
-def badge(page: Any, state: str) -> None:
-    """Wait for a state of the badge."""
-    page.wait_for_selector(f'#badge[data-state="{state}"]')
-
-
-def line(page: Any) -> list[list[float | None]]:
-    """Return times and values of the drawn valence line."""
-    drawn: list[list[float | None]] = page.evaluate(
-        "() => { const t = document.querySelector('#valence .js-plotly-plot').data[2];"
-        " return [Array.from(t.x), Array.from(t.y)]; }"
-    )
-    return drawn
-
-
-def grow(page: Any, seconds: int) -> None:
-    """Wait until the line ends so many seconds later than now."""
-    end = "document.querySelector('#valence .js-plotly-plot')?.data?.[2]?.x?.at(-1) ?? 0"
-    before = page.evaluate(end)
-    page.wait_for_function(f"{end} >= {before} + {1000 * seconds}")
-
-
-def even(times: list[float | None]) -> bool:
-    """Whether the steps between the times are all the same."""
-    return len({b - a for a, b in pairwise(times)}) == 1  # type: ignore[operator]
+pytestmark = MARKS
 
 
 def test_from_the_first_event_through_filter_range_and_theme(
@@ -162,7 +66,7 @@ def test_from_the_first_event_through_filter_range_and_theme(
     assert even(line(page)[0])
 
     # One minute.
-    page.get_by_text("1 min", exact=True).click()
+    page.get_by_text("1\u202fmin", exact=True).click()
     page.wait_for_function(
         "document.querySelector('#valence .js-plotly-plot').data[2].x.length === 60"
     )

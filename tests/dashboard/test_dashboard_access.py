@@ -2,66 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import quote_plus
 
 import pytest
+from asking import TOKEN, Answer, Clock, ask, cookie_of, inner
 
 from dashboard.access import COOKIE, Access, is_loopback, require_token
+from dashboard.throttle import ALL_CLIENTS, ONE_CLIENT
 from models.errors import SettingsError
-
-TOKEN = "correct horse battery staple ✓"  # noqa: S105 - made up
-
-
-class Answer:
-    def __init__(self, messages: list[dict[str, Any]]) -> None:
-        self.messages = messages
-        self.passed = any(message["type"] == "inner" for message in messages)
-        start = next((m for m in messages if m["type"] == "http.response.start"), {})
-        self.status = start.get("status")
-        self.headers = {k.decode(): v.decode() for k, v in start.get("headers", [])}
-        self.body = b"".join(m.get("body", b"") for m in messages)
-
-
-def ask(
-    path: str = "/",
-    token: str | None = None,
-    kind: str = "http",
-    method: str = "GET",
-    body: bytes = b"",
-    **headers: str,
-) -> Answer:
-    """Send one request through the guard; `headers` use `_` for `-`."""
-    sent: list[dict[str, Any]] = []
-    path, _, query = path.partition("?")
-    headers = {"host": "127.0.0.1:8050"} | headers
-    scope = {
-        "type": kind,
-        "path": path,
-        "query_string": query.encode(),
-        "method": method,
-        "scheme": "http",
-        "headers": [
-            (k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in headers.items()
-        ],
-    }
-
-    async def inner(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "inner"})
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(Access(inner, token)(scope, receive, send))
-    return Answer(sent)
-
-
-def cookie_of(answer: Answer) -> str:
-    return answer.headers["set-cookie"].split(";")[0]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
@@ -158,3 +107,108 @@ def test_programs_send_the_token_as_bearer() -> None:
 @pytest.mark.parametrize("cookie", ["", "x", f"{COOKIE}=", f"{COOKIE}=0", "\x7f=;;==", "a" * 9000])
 def test_a_broken_cookie_is_no_login(cookie: str) -> None:
     assert ask(token=TOKEN, cookie=cookie).status == 401
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[", "//[x]"])
+def test_a_broken_origin_or_host_is_refused(url: str) -> None:
+    assert ask(method="POST", origin=url).status == 403
+    assert ask(host=url.removeprefix("http://")).status == 403
+    assert not ask(kind="websocket", token=TOKEN, origin=url).passed
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def guard(clock: Clock) -> Access:
+    return Access(inner, TOKEN, clock=clock)
+
+
+def form(guard: Access, token: str, client: str = "192.0.2.1") -> Answer:
+    """Post the form of the login page."""
+    body = b"token=" + quote_plus(token).encode()
+    return ask("/login", method="POST", body=body, client=client, guard=guard)
+
+
+def bearer(guard: Access, token: str, client: str = "192.0.2.1") -> Answer:
+    """Ask as a program does."""
+    given = "Bearer " + token.encode().decode("latin-1")
+    return ask(client=client, guard=guard, authorization=given)
+
+
+def addresses() -> Iterator[str]:
+    """Return addresses that nobody has used yet."""
+    return (f"198.51.{high}.{low}" for high in range(256) for low in range(256))
+
+
+def test_after_some_wrong_tokens_even_the_right_one_has_to_wait(
+    guard: Access, clock: Clock
+) -> None:
+    for number in range(ONE_CLIENT.burst):
+        assert form(guard, f"wrong {number}").status == 401
+    for attempt in (form(guard, "wrong"), form(guard, TOKEN)):
+        assert attempt.status == 429
+        assert attempt.headers["retry-after"] == "30"
+        assert b"Try again in 30 s" in attempt.body
+        assert b"<form" in attempt.body
+        assert "set-cookie" not in attempt.headers
+    assert ask("/?token=" + quote_plus(TOKEN), guard=guard).status == 429
+    assert ask(guard=guard).status == 401  # the form itself is no attempt
+    clock.now += 29.5
+    assert form(guard, TOKEN).headers["retry-after"] == "1"
+    clock.now += 0.5
+    assert form(guard, TOKEN).status == 303
+
+
+def test_what_came_too_soon_does_not_prolong_the_wait(guard: Access, clock: Clock) -> None:
+    for _ in range(ONE_CLIENT.burst + 100):
+        form(guard, "wrong")
+    clock.now += ONE_CLIENT.pause_s
+    assert form(guard, "wrong").status == 401  # one more attempt
+    assert form(guard, TOKEN).status == 429
+
+
+def test_one_client_does_not_shut_out_another(guard: Access) -> None:
+    for _ in range(ONE_CLIENT.burst + 1):
+        form(guard, "wrong", client="192.0.2.1")
+    assert form(guard, TOKEN, client="192.0.2.1").status == 429
+    assert form(guard, TOKEN, client="192.0.2.2").status == 303
+
+
+def test_many_clients_together_are_slowed_too_but_no_program_and_no_viewer(
+    guard: Access, clock: Clock
+) -> None:
+    cookie = cookie_of(form(guard, TOKEN, client="203.0.113.1"))
+    for _, client in zip(range(ALL_CLIENTS.burst), addresses(), strict=False):
+        assert form(guard, "wrong", client=client).status == 401
+    assert form(guard, TOKEN, client="203.0.113.2").status == 429
+    assert bearer(guard, TOKEN, client="203.0.113.2").passed
+    assert ask(guard=guard, cookie=cookie, client="203.0.113.1").passed
+    clock.now += ALL_CLIENTS.pause_s
+    assert form(guard, TOKEN, client="203.0.113.2").status == 303
+
+
+def test_wrong_bearer_tokens_count_as_well(guard: Access, clock: Clock) -> None:
+    assert bearer(guard, TOKEN).passed
+    for number in range(ONE_CLIENT.burst):
+        assert bearer(guard, f"wrong {number}").status == 401
+    answer = bearer(guard, TOKEN)
+    assert answer.status == 429
+    assert answer.headers["retry-after"] == "30"
+    assert form(guard, TOKEN).status == 429
+    assert ask("/healthz", guard=guard).passed
+    clock.now += ONE_CLIENT.pause_s
+    assert bearer(guard, TOKEN).passed
+    assert form(guard, TOKEN).status == 303
+
+
+def test_wrong_tokens_are_logged_without_the_token(
+    guard: Access, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(ONE_CLIENT.burst):
+        form(guard, "nearly right")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "192.0.2.1" in caplog.text
+    assert "nearly right" not in caplog.text

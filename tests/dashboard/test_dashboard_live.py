@@ -127,7 +127,7 @@ def test_a_page_gets_whole_charts_first_and_then_patches(
         writer.face("camera-1", now + 1, "sadness")
         patch = page.until(("valence", "figure"))
         assert patch["__dash_patch_update"]
-        assert page.until(("feed", "rowData"))[0]["kind"] == "sadness"
+        assert page.until(("feed-rows", "data"))[0]["kind"] == "sadness"
 
 
 def test_old_events_that_flow_are_live_and_the_axis_ends_at_the_newest(
@@ -157,7 +157,7 @@ def test_choices_change_what_is_sent(url: str, output: str, writer: Any) -> None
         page.until(("expression-value", "children"), "happiness")
         figure = page.until(("valence", "figure"))
         assert len(figure["data"][2]["x"]) == 60
-        assert [row["source"] for row in page.props["feed", "rowData"]] == ["camera-1"]
+        assert [row["source"] for row in page.props["feed-rows", "data"]] == ["camera-1"]
 
 
 def test_a_hidden_page_is_sent_nothing_until_it_is_seen_again(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +169,34 @@ def test_a_token_guards_everything_but_the_health(start_dashboard: Any) -> None:
         pass
     dashboard.stop()
     assert token not in "".join(dashboard.log)
+
+
+def test_behind_a_proxy_wrong_tokens_are_counted_per_viewer(start_dashboard: Any) -> None:
+    token = "a-long-token"  # noqa: S105 - made up
+    dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
+
+    def tried(given: str, viewer: str) -> int:
+        bearer = {"Authorization": f"Bearer {given}", "X-Forwarded-For": viewer}
+        return get(dashboard.url, **bearer)[0]
+
+    assert [tried("wrong", "192.0.2.1") for _ in range(6)] == [401] * 5 + [429]
+    assert tried(token, "192.0.2.1") == 429
+    assert tried(token, "192.0.2.2") == 200
+    assert "192.0.2.1" in "".join(dashboard.log)
+
+
+def test_behind_a_proxy_with_tls_browsers_are_told_to_stay_with_it(start_dashboard: Any) -> None:
+    token = "a-long-token"  # noqa: S105 - made up
+    dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
+    address = urllib.parse.urlsplit(dashboard.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    with contextlib.closing(connection):
+        forwarded = {"Host": "dash.example", "X-Forwarded-Proto": "https"}
+        connection.request("GET", f"/?token={token}", headers=forwarded)
+        answer = connection.getresponse()
+    assert answer.status == 303
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
 def test_every_file_of_the_page_is_served_from_here(start_dashboard: Any) -> None:

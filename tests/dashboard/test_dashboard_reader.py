@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from dashboard.polling import Poll
 from dashboard.reader import Reader
 from dashboard.redis_client import end, public_address
 from dashboard.status import status
-from dashboard.store import Store
+from dashboard.store import TOTAL, Store
 from dataflows.keys import ALL_SOURCES, Keys
 from dataflows.panes import EMPTY, Pane
 
@@ -95,9 +96,54 @@ def test_a_source_is_loaded_when_it_is_asked_for(redis_server: Any, writer: Any)
         await scene.until(lambda store: events(store, "lobby:door:1") == 90)
         writer.face("lobby:door:1", NOW)
         await scene.until(lambda store: events(store, "lobby:door:1") == 91)
-        assert scene.store.tracked == (ALL_SOURCES, "lobby:door:1")
+        assert scene.store.tracked == (TOTAL, ("lobby:door:1", 1))
         # An unknown source is loaded too: it is just empty.
         await scene.until(lambda store: store.series("nobody") is not None)
+
+    play(redis_server.url, scenario)
+
+
+def test_coarse_panes_follow_late_corrections(redis_server: Any, writer: Any) -> None:
+    for second in range(0, 7200, 30):
+        writer.face("camera-1", NOW - 7200 + second)
+
+    def seen(store: Store, size: int, events: int) -> bool:
+        series = store.series("camera-1", size)
+        if series is None or series.newest is None:
+            return False
+        return series.total(series.newest, 7260).events == events
+
+    async def scenario(scene: Scene) -> None:
+        for size in (10, 60):
+            await scene.until(lambda store, size=size: seen(store, size, 240))
+        writer.face("camera-1", NOW - 5000)
+        for size in (10, 60):
+            await scene.until(lambda store, size=size: seen(store, size, 241))
+            series = scene.store.series("camera-1", size)
+            assert series is not None
+            bucket = (NOW - 5000) // size * size
+            held = writer.client.hget(writer.keys.pane(size, "camera-1", bucket), str(bucket))
+            assert series.total(bucket, size).encode() == held
+
+    play(redis_server.url, scenario)
+
+
+def test_alerts_and_rejections_are_shown_each_once(redis_server: Any, writer: Any) -> None:
+    writer.face("camera-1", NOW)
+    writer.alert("silent", "camera-1", NOW - 50)
+    place = {"reason": "bad_json", "topic": "t", "partition": 0, "offset": 7, "detail": ""}
+    for _twice in range(2):
+        writer.client.xadd(writer.keys.rejections, place)
+    writer.client.xadd(writer.keys.alerts, {"id": "broken"})
+
+    async def scenario(scene: Scene) -> None:
+        await scene.until(lambda store: len(store.alerts) == 1)
+        assert [row.offset for row in scene.store.rejections] == ["7"]
+        assert scene.store.memory.used > 0
+        writer.alert("silent", "camera-1", NOW - 50, NOW)
+        await scene.until(lambda store: next(iter(store.alerts.values())).ended == NOW)
+        assert len(scene.store.alerts) == 1
+        await scene.until(lambda store: store.vitals.newest > 0)
 
     play(redis_server.url, scenario)
 
@@ -202,14 +248,14 @@ def test_a_fault_of_ours_is_shown_and_survived(
 ) -> None:
     writer.face("camera-1", NOW)
     faults = [RuntimeError("a fault")]
-    sources = Reader._sources
+    sources = Poll.sources
 
-    async def faulty(self: Reader, client: Any) -> dict[str, int]:
+    async def faulty(self: Poll, client: Any) -> dict[str, int]:
         if faults:
             raise faults.pop()
         return await sources(self, client)
 
-    monkeypatch.setattr(Reader, "_sources", faulty)
+    monkeypatch.setattr(Poll, "sources", faulty)
 
     async def scenario(scene: Scene) -> None:
         await scene.until(lambda store: store.redis == "down")

@@ -9,12 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.series import KEEP_S, Series, rolling_sums
-from dashboard.store import MAX_SERIES, Store
+from dashboard.history import decode, decode_pane
+from dashboard.series import KEEP_S as KEEP
+from dashboard.series import Integers, Series, rolling_sums
+from dashboard.store import MAX_SERIES, TOTAL, Store
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import EMPTY, FIELDS, Pane
 
-START = 1_795_000_000
+START = 1_795_000_020  # the start of a minute
+KEEP_S = KEEP[1]
+
+
+def stored(panes: dict[int, Pane]) -> tuple[Integers, Integers]:
+    """Return panes by bucket as arrays, as history comes."""
+    return decode([{str(bucket): value.encode() for bucket, value in panes.items()}])
 
 
 def pane(events: int, n: int = 1) -> Pane:
@@ -22,24 +30,30 @@ def pane(events: int, n: int = 1) -> Pane:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 3 * KEEP_S), st.integers(1, 50)), max_size=60),
+    st.sampled_from(sorted(KEEP)),
+    st.lists(st.tuples(st.floats(0, 3), st.integers(1, 50)), max_size=40),
 )
-def test_a_series_equals_a_dictionary_of_the_newest_seconds(items: list[tuple[int, int]]) -> None:
-    series, plain = Series(), dict[int, Pane]()
-    for second, events in items:
-        plain[START + second] = pane(events)
-        newest = max(plain)
-        series.upsert(START + second, pane(events))
-        plain = {bucket: value for bucket, value in plain.items() if bucket > newest - KEEP_S}
+def test_a_series_equals_a_dictionary_of_the_newest_buckets(
+    size: int, items: list[tuple[float, int]]
+) -> None:
+    series, plain = Series(size), dict[int, Pane]()
+    for place, events in items:
+        bucket = START + int(place * KEEP[size]) // size * size
+        plain[bucket] = pane(events)
+        series.upsert(bucket, pane(events))
+        plain = {at: value for at, value in plain.items() if at > max(plain) - KEEP[size]}
     if not items:
         assert series.newest is None
         return
     newest = max(plain)
     assert series.newest == newest
-    rows = series.window(newest, KEEP_S)
-    for offset, row in enumerate(rows.tolist()):
-        bucket = newest - KEEP_S + 1 + offset
-        assert Pane(*row) == plain.get(bucket, EMPTY)
+    rows = series.window(newest + size - 1, KEEP[size])
+    assert len(rows) == KEEP[size] // size
+    found = {
+        newest - size * (len(rows) - 1 - place): Pane(*rows[place].tolist())
+        for place in np.flatnonzero(rows.any(axis=1)).tolist()
+    }
+    assert found == plain
 
 
 def test_a_window_beyond_what_is_kept_is_zero() -> None:
@@ -65,8 +79,7 @@ def test_the_version_changes_exactly_when_a_pane_does() -> None:
 def test_history_never_undoes_an_update() -> None:
     series = Series()
     series.upsert(START, pane(5))
-    assert not series.fill(START, pane(2))
-    assert series.fill(START - 1, pane(2))
+    series.fill(*stored({START: pane(2), START - 1: pane(2), START - KEEP_S: pane(9)}))
     assert series.total(START, 1) == pane(5)
     assert series.total(START, 2).events == 7
 
@@ -87,27 +100,56 @@ def test_rolling_sums_are_the_plain_sums(width: int, extra: int, rnd: random.Ran
     assert rolling_sums(rows, width).tolist() == expected
 
 
-def test_only_wanted_sources_are_held_and_the_least_shown_goes_first() -> None:
+numbers = st.lists(st.integers(-(2**40), 2**40), min_size=15, max_size=15)
+broken = st.sampled_from(
+    ["", "1,2", ",".join(["1"] * 16), ",".join(["1.5"] * 15), ",".join([str(2**60)] * 15), "x" * 9]
+)
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 2**40).map(str) | st.sampled_from(["", "x", "1.5"]),
+        numbers.map(lambda values: ",".join(map(str, values))) | broken,
+        max_size=30,
+    )
+)
+def test_all_panes_at_once_are_decoded_as_one_by_one(fields: dict[str, str]) -> None:
+    buckets, panes = decode([fields])
+    assert panes.shape == (len(buckets), len(FIELDS))
+    found = {int(bucket): Pane(*row) for bucket, row in zip(buckets, panes.tolist(), strict=True)}
+    careful = dict(filter(None, (decode_pane(*item) for item in fields.items())))
+    assert found == careful
+
+
+def test_only_wanted_series_are_held_and_the_least_shown_goes_first() -> None:
     store = Store()
-    store.reset({ALL_SOURCES: []})
+    store.reset({TOTAL: stored({})})
     store.update("a", START, pane(1), written_at=1.0)
-    assert store.tracked == (ALL_SOURCES,)
-    assert store.series("a") is None
-    assert store.wanted == {"a"}
-    store.track("a")
-    store.load("a", [(START, pane(1))])
+    assert store.tracked == (TOTAL,)
+    assert store.series("a", 60) is None
+    assert store.wanted == {("a", 60)}
+    store.track(("a", 60))
+    store.load(("a", 60), *stored({START: pane(1)}))
     assert store.wanted == set()
-    held = store.series("a")
+    held = store.series("a", 60)
     assert held is not None
-    assert held.newest == START
+    assert (held.newest, held.resolution_s) == (START, 60)
     for index in range(MAX_SERIES):
-        store.track(f"s{index}")
+        store.track((f"s{index}", 1))
     assert len(store.tracked) == MAX_SERIES
-    assert ALL_SOURCES in store.tracked
-    assert "a" not in store.tracked
+    assert TOTAL in store.tracked
+    assert ("a", 60) not in store.tracked
 
 
-def test_wanting_a_source_calls_the_reader() -> None:
+def test_a_changed_second_makes_the_coarser_buckets_dirty_that_are_held() -> None:
+    store = Store()
+    store.reset({TOTAL: stored({}), ("a", 10): stored({}), ("a", 60): stored({})})
+    store.update("a", START + 15, pane(1), written_at=1.0)
+    store.update("b", START + 15, pane(1), written_at=1.0)
+    assert store.dirty == {(("a", 10), START + 10), (("a", 60), START)}
+
+
+def test_wanting_a_series_calls_the_reader() -> None:
     store, calls = Store(), list[str]()
     store.on_wanted = lambda: calls.append("now")
     assert store.series("a") is None
@@ -127,10 +169,10 @@ def test_newest_times_only_move_forward_and_all_is_the_newest_of_all() -> None:
 
 def test_a_reset_forgets_everything_else() -> None:
     store = Store()
-    store.reset({ALL_SOURCES: [(START, pane(1))], "a": [(START, pane(1))]})
+    store.reset({TOTAL: stored({START: pane(1)}), ("a", 1): stored({START: pane(1)})})
     store.update("a", START + 1, pane(2), written_at=3.0)
     assert not store.empty
-    store.reset({ALL_SOURCES: []})
+    store.reset({TOTAL: stored({})})
     assert store.empty
     assert store.updated_at is None
     assert store.sources == {}

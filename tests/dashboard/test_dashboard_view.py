@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.controls import Controls, Zone
+from dashboard.drawing import charts, sides
 from dashboard.feed import FeedRow
-from dashboard.series import Series
+from dashboard.history import decode
+from dashboard.scales import SCALES
 from dashboard.status import LIVE_S, status
-from dashboard.store import Store
-from dashboard.texts import age_text, count_text, decimal_text, percent_text
-from dashboard.view import charts, connection, source_options, texts
+from dashboard.store import TOTAL, Store
+from dashboard.texts import age_text, count_text, decimal_text, percent_text, span_text
+from dashboard.view import connection, source_options, texts
 from dashboard.workers import Heartbeat, describe
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
@@ -44,7 +46,8 @@ def filled() -> Store:
     happy = observe_face([0.02, 0.02, 0.02, 0.88, 0.02, 0.02, 0.02])
     sad = observe_face([0.02, 0.02, 0.02, 0.02, 0.88, 0.02, 0.02])
     panes = [(1_795_000_000 - i, Pane.of([happy, happy, sad])) for i in range(20)]
-    store.reset({ALL_SOURCES: panes, "camera-1": panes})
+    stored = decode([{str(bucket): pane.encode() for bucket, pane in panes}])
+    store.reset({TOTAL: stored, ("camera-1", 1): stored})
     store.redis = "up"
     store.updated_at = 100.0
     store.see("camera-1", NOW_MS)
@@ -52,10 +55,11 @@ def filled() -> Store:
     return store
 
 
-def shown(store: Store, source: str = ALL_SOURCES, wall: float = NOW_MS / 1000) -> dict[Any, Any]:
-    series = store.series(source)
-    assert series is not None
-    return texts(store, series, Controls(source=source), now=101.0, wall=wall)
+def shown(
+    store: Store, source: str = ALL_SOURCES, wall: float = NOW_MS / 1000, **choices: Any
+) -> dict[Any, Any]:
+    controls = Controls(source=source, **choices)
+    return texts(store, sides(store, controls), controls, now=101.0, wall=wall)
 
 
 def test_the_figures_are_those_of_the_range() -> None:
@@ -82,19 +86,20 @@ def test_old_data_tells_its_date_and_age() -> None:
 
 def test_a_source_without_data_shows_dashes_and_blank_charts() -> None:
     store = filled()
-    store.track("quiet")
-    store.load("quiet", [])
+    store.track(("quiet", 1))
+    store.load(("quiet", 1), *decode([]))
     props = shown(store, "quiet")
     for name in ("valence", "expression", "confidence", "age"):
         assert props[f"{name}-value", "children"] == "\u2013"
-    assert props["feed", "rowData"] == []
-    for chart in charts(Series(), Controls()).values():
+    assert props["feed-rows", "data"] == []
+    controls = Controls(source="quiet")
+    for chart in charts(store, controls, sides(store, controls)).values():
         assert chart.figure["data"] == []
 
 
 def test_before_the_first_event_the_empty_state_is_shown() -> None:
     store = Store()
-    store.reset({ALL_SOURCES: []})
+    store.reset({TOTAL: decode([])})
     props = shown(store)
     assert props["empty", "hidden"] is False
     assert props["main", "hidden"] is True
@@ -107,15 +112,15 @@ def test_the_badge_is_told_even_before_anything_is_loaded() -> None:
 
 
 def test_the_source_filter_lists_all_sources_and_keeps_the_chosen_one() -> None:
-    options = source_options(filled(), "gone")
+    options = source_options(filled(), ["gone", ALL_SOURCES])
     assert [option["value"] for option in options] == [ALL_SOURCES, "camera-1", "gone"]
 
 
 def test_the_feed_is_filtered_by_source() -> None:
     store = filled()
     store.feed.appendleft(FeedRow.parse("2-0", prediction(source="camera-2", faces=[])))
-    assert [row["id"] for row in shown(store)["feed", "rowData"]] == ["2-0", "1-0"]
-    (row,) = shown(store, "camera-1")["feed", "rowData"]
+    assert [row["id"] for row in shown(store)["feed-rows", "data"]] == ["2-0", "1-0"]
+    (row,) = shown(store, "camera-1")["feed-rows", "data"]
     assert row == {
         "id": "1-0",
         "time": "12:00:00",
@@ -206,14 +211,32 @@ def test_numbers_are_readable() -> None:
     assert decimal_text(-0.004, sign=True) == "0.00"
     assert decimal_text(-0.25, sign=True) == "\u22120.25"
     assert decimal_text(float("nan")) == percent_text(float("nan")) == "\u2013"
-    assert count_text(1, "face", "faces") == "1 face"
-    assert count_text(12_345, "face", "faces") == "12\u202f345 faces"
+    assert count_text(12_345, "faces") == "12\u202f345 faces"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (10, "10 s"),
+        (60, "1 min"),
+        (900, "15 min"),
+        (3600, "1 h"),
+        (86_400, "24 h"),
+        (604_800, "7 d"),
+    ],
+)
+def test_spans(seconds: int, text: str) -> None:
+    assert span_text(seconds).replace("\u202f", " ") == text
 
 
 def test_choices_are_read() -> None:
     sent = {"source": "a:b", "range": "900", "scheme": "dark", "touch": True, "visible": False}
     assert Controls.parse(sent | {"zone": "Europe/Paris"}) == Controls(
-        "a:b", 900, dark=True, touch=True, visible=False, zone=Zone("Europe/Paris")
+        "live", "a:b", 900, dark=True, touch=True, visible=False, zone=Zone("Europe/Paris")
+    )
+    sent = {"place": "history", "end": "1795000000", "compare": "period", "other": "b"}
+    assert Controls.parse(sent | {"shift": 3600}) == Controls(
+        "history", end=1_795_000_000, compare="period", other="b", shift_s=3600
     )
 
 
@@ -226,16 +249,56 @@ anything = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["source", "range", "scheme", "touch", "visible", "zone"]), anything
+        st.sampled_from(
+            "place source range end compare other shift scheme touch visible zone".split()  # noqa: SIM905
+        ),
+        anything,
     )
     | anything
 )
 def test_whatever_a_page_sends_gives_valid_choices(sent: Any) -> None:
     controls = Controls.parse(sent)
-    assert controls.range_s in (60, 300, 900, 3600)
+    assert controls.scale is SCALES[controls.range_s]
+    assert controls.end is None or controls.end >= 0
     assert controls.source
     controls.zone.clock(NOW_MS)
 
 
 def test_every_expression_has_a_share_on_the_page() -> None:
     assert {f"share-{name}" for name in EXPRESSIONS} <= {key for key, _ in shown(filled())}
+
+
+def test_figures_tell_how_they_have_changed() -> None:
+    store = filled()
+    end = NOW_MS // 1000
+    store.update(ALL_SOURCES, end - 70, Pane(n=10, events=10, confidence_sum=5000), 100.0)
+    props = shown(store, range_s=60)
+    before = "against the 1\u202fmin before"
+    assert props["valence-change", "children"] == f"+0.23 {before}"
+    assert props["confidence-change", "children"] == f"+38 points {before}"
+    assert props["rate-change", "children"] == f"+500\u202f% {before}"
+    assert props["expression-change", "children"] == ""  # no face before
+
+
+def test_two_sides_are_two_sources_or_two_periods() -> None:
+    store = filled()
+    end = NOW_MS // 1000
+    two = Controls("history", compare="source", other="camera-1", end=end - 5)
+    assert [(s.prefix, s.source, s.end) for s in sides(store, two)] == [
+        ("", ALL_SOURCES, end - 5),
+        ("other-", "camera-1", end - 5),
+    ]
+    periods = Controls("history", compare="period")
+    assert [(s.source, s.end) for s in sides(store, periods)] == [
+        (ALL_SOURCES, end),
+        (ALL_SOURCES, end - 300),
+    ]
+    hours = periods._replace(shift_s=3600)
+    assert sides(store, hours)[1].end == end - 3600
+    assert len(sides(store, two._replace(place="live"))) == 1
+    drawn = charts(store, two, sides(store, two))
+    assert {"valence", "mix", "share", "heat", "other-valence", "other-mix"} <= drawn.keys()
+    assert "flow" not in drawn
+    props = shown(store, place="history", compare="period")
+    assert props["other-summary", "children"] == "nothing stored for this period"
+    assert "60 observations" in props["summary", "children"]

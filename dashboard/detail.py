@@ -1,0 +1,64 @@
+"""One prediction in full: what the feed's line leaves out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard.controls import Zone
+from dashboard.feed import FeedRow
+from dashboard.language import gettext as _
+from dashboard.texts import MISSING, decimal_text, percent_text
+
+__all__ = ["detail"]
+
+
+def detail(row: FeedRow, zone: Zone) -> list[Component]:
+    """Return a prediction, every face and text of it with all probabilities."""
+    record: dict[str, Any] = json.loads(row.record)
+    models = record.get("models") or {}
+    facts = [
+        (_("Source"), row.source),
+        (_("Event time"), f"{zone.date_and_clock(row.time_ms)} ({zone.name})"),
+        (_("Event"), str(record.get("id") or MISSING)),
+        (_("Sentiment"), _(str(record["sentiment"])) if record.get("sentiment") else MISSING),
+        (_("Valence"), MISSING if row.valence is None else decimal_text(row.valence, sign=True)),
+        (_("Models"), ", ".join(f"{kind} {v}" for kind, v in models.items() if v) or MISSING),
+    ]
+    parts: list[Component] = [
+        html.Dl([html.Div([html.Dt(name), html.Dd(text)]) for name, text in facts])
+    ]
+    for number, face in enumerate(record["faces"], 1):
+        parts += _part(_("Face {number}").format(number=number), face, face.get("emotion"))
+    text = record.get("text")
+    if isinstance(text, dict):
+        parts += _part(_("Text"), text, text.get("sentiment"))
+    return parts
+
+
+def _part(title: str, part: dict[str, Any], chosen: Any) -> list[Component]:  # noqa: ANN401
+    probabilities = part.get("probabilities")
+    shares = probabilities if isinstance(probabilities, dict) else {}
+    ranked = sorted(shares.items(), key=lambda item: -float(item[1]))
+    head = f"{title}: {_(str(chosen))}" if chosen else title
+    return [
+        html.H3(head),
+        html.Table(
+            html.Tbody(
+                [
+                    html.Tr(
+                        [
+                            html.Th(_(str(name)), scope="row"),
+                            html.Td(percent_text(float(share), 1), className="number"),
+                            html.Td(html.Meter(value=f"{float(share):.3f}", min="0", max="1")),
+                        ]
+                    )
+                    for name, share in ranked
+                ]
+            ),
+            className="probabilities",
+        ),
+    ]

@@ -2,6 +2,7 @@
 #   make demo                      the whole stack with a sample video, until Ctrl-C
 #   make demo ARGS="--seconds 60"  the same for a minute, with a JSON summary
 #   make test ARGS="-k panes"      the tests
+#   make test-browser              those in a real Chromium (Debian's package)
 #   make test-kafka                those on a real Apache Kafka, which Java and Maven put together
 #   make chaos                     breaks the flow for an hour, and prints a table of figures
 #   make bench-panes               what panes and rolling windows cost, with goals
@@ -25,7 +26,7 @@ PINS := pyproject.toml constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka chaos lint bench bench-panes bench-dashboard messages screenshots clean
+.PHONY: help demo test test-browser test-kafka chaos lint bench bench-panes bench-dashboard messages screenshots clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,7 +35,10 @@ demo: $(VENV)/.local
 	@$(BIN)/sentistream up --demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not kafka" $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not browser" $(ARGS)
+
+test-browser: $(VENV)/.dev
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 test-kafka: $(VENV)/.dev
 	$(BIN)/python -m pytest -m kafka $(ARGS)

@@ -41,9 +41,8 @@ class Page:
     def push(self, store: Store, controls: Controls) -> None:
         """Send everything that differs from what the page has. Nothing here blocks."""
         shown = sides(store, controls)
-        if (
-            shown[0].series is None
-        ):  # being loaded, or Redis is away; what is there stays until then
+        if shown[0].series is None:
+            # It is being loaded, or Redis is away; what is there stays until then.
             self._push_props(connection(store, time.monotonic()))
             return
         self._push_props(texts(store, shown, controls, time.monotonic(), time.time()))

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from dashboard.alerts import AlertRow
 from dashboard.feed import FeedRow
 from dashboard.history import decode, decode_pane, keys_of
+from dashboard.latency import RecentLatency
 from dashboard.polling import Poll
 from dashboard.redis_client import connect, end, public_address
 from dashboard.series import Integers
@@ -66,6 +67,7 @@ class Reader:
         self._floor_id = START  # our place in the updates at the last look at the streams
         self._clock_offset = 0.0  # our monotonic clock minus Redis's time of day, in seconds
         self._asked = Poll(keys)
+        self._latency = RecentLatency()
 
     async def run(self) -> None:
         """Read for ever; an unreachable Redis is reported in the store and tried again."""
@@ -180,7 +182,8 @@ class Reader:
             store.workers = await self._asked.heartbeats(client)
             store.rejections = await self._asked.rejections(client)
             store.memory = await self._asked.memory(client)
-            store.vitals.add(Sample.of(time.time(), store.workers))
+            recent_ms = self._latency.p95_ms(store.workers)
+            store.vitals.add(Sample.of(time.time(), store.workers, recent_ms))
             self._changed()
 
     async def _check_streams(self, client: Redis) -> None:

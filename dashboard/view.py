@@ -202,7 +202,7 @@ def _rate(store: Store, recent: Pane, before: Pane, controls: Controls) -> dict[
     change = f"{(rate / old - 1) * 100:+.0f}".replace("-", "\u2212") + "\u202f%" if old else MISSING
     return {
         "rate-value": decimal_text(rate, 1),
-        "rate-note": describe(store.workers),
+        "rate-note": describe(store.workers, store.vitals.latency_ms),
         "rate-change": _change(change, controls),
     }
 

@@ -22,7 +22,7 @@ TREND_S: Final = 60.0
 
 
 class Sample(NamedTuple):
-    """All workers at one moment (epoch s): events/s, the slowest p95 (ms), the lag (records)."""
+    """All workers at one moment (epoch s): events/s, p95 of late (ms), the lag (records)."""
 
     at: float
     events_per_s: float
@@ -30,15 +30,14 @@ class Sample(NamedTuple):
     lag: float
 
     @classmethod
-    def of(cls, at: float, workers: Sequence[Heartbeat]) -> Sample:
+    def of(cls, at: float, workers: Sequence[Heartbeat], latency_ms: float = math.nan) -> Sample:
         """Sum up what the workers tell; NaN is what none of them tells."""
         rates = _told(worker.events_per_s for worker in workers)
-        slowest = _told(worker.latency_p95_ms for worker in workers)
         lags = _told(worker.lag for worker in workers)
         return cls(
             at,
             sum(rates) if rates else math.nan,
-            max(slowest, default=math.nan),
+            latency_ms,
             sum(lags) if lags else math.nan,
         )
 
@@ -53,6 +52,11 @@ class Vitals:
     def newest(self) -> float:
         """Moment of the newest sample (epoch s), 0 before the first."""
         return self._samples[-1].at if self._samples else 0.0
+
+    @property
+    def latency_ms(self) -> float:
+        """The newest latency, NaN if nothing has come of late."""
+        return self._samples[-1].latency_ms if self._samples else math.nan
 
     def add(self, sample: Sample) -> None:
         """Add the newest sample."""

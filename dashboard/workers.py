@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dashboard.language import gettext as _
 from dashboard.language import ngettext
 from dashboard.texts import THIN_SPACE, count_text
+from dataflows.telemetry import Histogram
 
 __all__ = ["Heartbeat", "Memory", "Progress", "RejectionRow", "describe", "rejected_by_reason"]
 
@@ -33,13 +34,15 @@ class Heartbeat(NamedTuple):
     Attributes:
         worker: host and process number.
         events_per_s: events read in a second.
-        latency_p95_ms: from the record's timestamp to Redis; also p50 and p99.
+        latency_p95_ms: from the record's timestamp to Redis, over all events since its start; also
+            p50 and p99.
         lag: records still to be read.
         started: when it has started (epoch s).
         events: events read since.
         rejected: events rejected since, and by reason.
         partitions: those it reads.
         models: kind → version of those in use.
+        latency_counts: of the histogram since its start; empty if unknown.
     """
 
     worker: str
@@ -54,6 +57,7 @@ class Heartbeat(NamedTuple):
     rejected_by_reason: Mapping[str, float] = {}
     partitions: tuple[Progress, ...] = ()
     models: Mapping[str, str] = {}
+    latency_counts: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, worker: str, fields: Mapping[str, str]) -> Heartbeat:
@@ -74,6 +78,7 @@ class Heartbeat(NamedTuple):
             {reason: _number(count) for reason, count in reasons.items()},
             tuple(_progress(number, told) for number, told in partitions.items()),
             {kind: str(version) for kind, version in models.items() if version},
+            _counts(fields.get("latency_histogram", "")),
         )
 
 
@@ -123,14 +128,13 @@ def rejected_by_reason(workers: Iterable[Heartbeat]) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def describe(workers: Sequence[Heartbeat]) -> str:
-    """Return one line about the workers: how many, the slowest p95, the sum of the lag."""
+def describe(workers: Sequence[Heartbeat], latency_ms: float = math.nan) -> str:
+    """Return one line about the workers: how many, their p95 of late (ms), the sum of the lag."""
     if not workers:
         return _("no worker reports")
     parts = [count_text(len(workers), ngettext("worker", "workers", len(workers)))]
-    slowest = [w.latency_p95_ms for w in workers if math.isfinite(w.latency_p95_ms)]
-    if slowest:
-        parts.append(f"p95 {max(slowest):,.0f} ms".replace(",", THIN_SPACE))
+    if math.isfinite(latency_ms):
+        parts.append(f"p95 {latency_ms:,.0f} ms".replace(",", THIN_SPACE))
     lags = [w.lag for w in workers if math.isfinite(w.lag)]
     if lags:
         lag = f"{sum(lags):,.0f}".replace(",", THIN_SPACE)
@@ -141,6 +145,15 @@ def describe(workers: Sequence[Heartbeat]) -> str:
 def _progress(partition: str, told: Any) -> Progress:  # noqa: ANN401
     told = told if isinstance(told, dict) else {}
     return Progress(partition, *(_number(told.get(name)) for name in ("position", "end", "lag")))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(map(int, text.split(",")))
+    except ValueError:  # also of a number with too many digits
+        return ()
+    fits = len(counts) == Histogram.BUCKETS and all(0 <= count < 2**53 for count in counts)
+    return counts if fits else ()
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.controls import Controls
+from dashboard.latency import RecentLatency
 from dashboard.pipeline import pipeline_props
 from dashboard.store import Store
 from dashboard.vitals import Sample, Vitals, time_to_catch_up
 from dashboard.workers import Heartbeat, Memory, RejectionRow, rejected_by_reason
+from dataflows.telemetry import Histogram
 
 BEAT = {
     "events_per_s": "12.5",
@@ -117,3 +119,42 @@ def test_vitals_are_those_of_the_shown_time() -> None:
     assert all(math.isnan(value) for value in lag)
     assert len(vitals.window(1e9 + 4000, 4000, most=100)[0]) <= 100
     assert [len(part) for part in vitals.window(5.0, 60)] == [0, 0, 0]
+
+
+def beat(worker: str, histogram: Histogram) -> Heartbeat:
+    return Heartbeat.parse(worker, {"latency_histogram": histogram.encode()})
+
+
+def test_the_latency_of_late_is_of_what_has_come_since_over_all_workers() -> None:
+    first, second, recent = Histogram(), Histogram(), RecentLatency()
+    for _ in range(1000):
+        first.add(9000)  # long ago
+    assert math.isnan(recent.p95_ms([beat("a", first), beat("b", second)]))
+    for _ in range(90):
+        first.add(10)
+    for _ in range(10):
+        second.add(300)
+    assert recent.p95_ms([beat("a", first), beat("b", second)]) == pytest.approx(300, rel=0.1)
+    for _ in range(6):
+        later = recent.p95_ms([beat("a", first), beat("b", second)])
+    assert math.isnan(later)  # nothing has come since
+
+
+def test_a_worker_that_begins_anew_under_its_name_is_no_negative_count() -> None:
+    old, new, recent = Histogram(), Histogram(), RecentLatency()
+    for _ in range(50):
+        old.add(9000)
+    recent.p95_ms([beat("a", old)])
+    new.add(10)
+    assert math.isnan(recent.p95_ms([beat("a", new)]))
+    for _ in range(5):
+        recent.p95_ms([beat("a", new)])
+    new.add(20)
+    assert recent.p95_ms([beat("a", new)]) == pytest.approx(20, rel=0.1)
+
+
+@pytest.mark.parametrize("text", ["", "1,2", ",".join(["-1"] * 200), ",".join(["x"] * 200)])
+def test_what_is_no_histogram_says_nothing_of_latency(text: str) -> None:
+    held = Heartbeat.parse("a", {"latency_histogram": text})
+    assert held.latency_counts == ()
+    assert math.isnan(RecentLatency().p95_ms([held]))

@@ -185,8 +185,8 @@ def test_workers_are_told_in_one_line() -> None:
     assert describe(()) == "no worker reports"
     one = Heartbeat.parse("a", {"events_per_s": "3.5", "latency_p95": "1520.6", "lag": "12000"})
     two = Heartbeat.parse("b", {"latency_p95": "broken", "lag": "5"})
-    assert describe((one,)) == "1 worker · p95 1\u202f521 ms · lag 12\u202f000"
-    assert describe((one, two)) == "2 workers · p95 1\u202f521 ms · lag 12\u202f005"
+    assert describe((one,), 1520.6) == "1 worker · p95 1\u202f521 ms · lag 12\u202f000"
+    assert describe((one, two)) == "2 workers · lag 12\u202f005"
     assert describe((Heartbeat.parse("c", {}),)) == "1 worker"
 
 

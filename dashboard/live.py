@@ -1,6 +1,6 @@
 """The pages: one long callback each, which pushes what has changed over the page's websocket.
 
-A push happens when something has changed or a second has passed (ages move), at most four times
+A push happens when something has changed or a second has passed (ages move), at most ten times
 a second. Each begins by asking the page for its choices: a page that is slow to answer is sent
 nothing more meanwhile, so nothing piles up.
 """
@@ -24,7 +24,7 @@ from dashboard.view import Props, connection, texts
 
 __all__ = ["Pages", "register"]
 
-MIN_INTERVAL_S: Final = 0.25
+MIN_INTERVAL_S: Final = 0.1  # what comes in between is seen so much later at most
 MAX_INTERVAL_S: Final = 1.0  # ages are shown in seconds
 ANSWER_S: Final = 10.0  # a hidden tab may be frozen; it is asked again after this
 

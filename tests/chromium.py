@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,17 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 60_000  # nothing here is about speed
+PATIENCE_S = 60  # nothing here is about speed
 POLL_MS = 50
+
+
+def wait_until(page: Any, condition: Callable[[], object], what: str) -> None:
+    """Let a page go on until something holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"never came true: {what}")
+        page.wait_for_timeout(POLL_MS)
 
 
 def patient(page: Any) -> Any:
@@ -29,12 +39,8 @@ def patient(page: Any) -> Any:
     """
 
     def wait_for_function(expression: str, *, arg: Any = None) -> None:
-        end = time.monotonic() + PATIENCE_MS / 1000
-        while not page.evaluate(expression, arg):
-            if time.monotonic() > end:
-                raise AssertionError(f"never came true: {expression}")
-            page.wait_for_timeout(POLL_MS)
+        wait_until(page, lambda: page.evaluate(expression, arg), expression)
 
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.wait_for_function = wait_for_function
     return page

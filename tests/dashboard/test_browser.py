@@ -38,7 +38,7 @@ def test_from_the_first_event_through_filter_range_and_theme(
     assert values[-1] is not None
     assert abs(values[-1]) <= 1
     page.wait_for_selector("#feed .ag-row")
-    assert "worker" in page.inner_text("#rate-note")
+    page.wait_for_function("document.getElementById('rate-note').textContent.includes('worker')")
     # Both charts have been drawn in the width of their cards, though they were hidden at first.
     for name in ("valence", "mix"):
         box = page.locator(f"#{name} .main-svg").first.bounding_box()
@@ -91,7 +91,7 @@ def test_from_the_first_event_through_filter_range_and_theme(
     page.wait_for_function(
         f"document.querySelector('#valence .js-plotly-plot').data[2].line.color !== '{light}'"
     )
-    assert page.evaluate("document.body.dataset.agThemeMode") == "dark"
+    page.wait_for_function("document.body.dataset.agThemeMode === 'dark'")
     page.click("#scheme")
     page.wait_for_selector('html[data-mantine-color-scheme="light"]')
 
@@ -110,7 +110,9 @@ def test_the_badge_tells_when_redis_goes_and_comes_back(
     page.wait_for_selector("#main", state="visible")
     first.stop()
     badge(page, "stale")
-    assert "no new data" in page.inner_text("#badge-detail")
+    page.wait_for_function(
+        "document.getElementById('badge-detail').textContent.includes('no new data')"
+    )
     redis_server.stop()
     badge(page, "disconnected")
     assert page.is_visible("#main")  # the last values stay

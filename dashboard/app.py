@@ -25,6 +25,7 @@ from dashboard.redis_client import end, public_address
 from dashboard.scales import DEFAULT_RANGE_S
 from dashboard.status import status
 from dashboard.store import Store
+from dashboard.thumbnails import Thumbnails
 from dataflows.keys import ALL_SOURCES, Keys
 
 __all__ = ["create_app"]
@@ -43,7 +44,8 @@ def create_app(redis_url: str, prefix: str, token: str | None = None) -> App:
         token: what a viewer must present, `None` on loopback.
     """
     store, pages = Store(), Pages()
-    reader = Reader(redis_url, Keys(prefix), store, pages.wake)
+    keys = Keys(prefix)
+    reader = Reader(redis_url, keys, store, pages.wake)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -85,7 +87,7 @@ def create_app(redis_url: str, prefix: str, token: str | None = None) -> App:
     )
     address = public_address(redis_url)
     app.layout = lambda: page(store, address, prefix)
-    register(app, store, pages)
+    register(app, store, pages, Thumbnails(redis_url, keys))
     _register_clientside(app)
     # Only now are all inline scripts known.
     return Access(Entry(server), token, app.csp_hashes())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from dash import html
@@ -16,8 +18,14 @@ from dashboard.texts import MISSING, decimal_text, percent_text
 __all__ = ["detail"]
 
 
-def detail(row: FeedRow, zone: Zone) -> list[Component]:
-    """Return a prediction, every face and text of it with all probabilities."""
+def detail(row: FeedRow, zone: Zone, pictures: Sequence[str | None] = ()) -> list[Component]:
+    """Return a prediction, every face and text of it with all probabilities.
+
+    Args:
+        row: what the feed knows.
+        zone: the viewer's time zone.
+        pictures: small pictures of the first faces, base64 of a JPEG each; None where none is kept.
+    """
     record: dict[str, Any] = json.loads(row.record)
     models = record.get("models") or {}
     facts = [
@@ -31,8 +39,15 @@ def detail(row: FeedRow, zone: Zone) -> list[Component]:
     parts: list[Component] = [
         html.Dl([html.Div([html.Dt(name), html.Dd(text)]) for name, text in facts])
     ]
-    for number, face in enumerate(record["faces"], 1):
-        parts += _part(_("Face {number}").format(number=number), face, face.get("emotion"))
+    for number, (face, picture) in enumerate(
+        zip_longest(record["faces"], pictures[: row.faces]), 1
+    ):
+        title = _("Face {number}").format(number=number)
+        parts += _part(title, face, face.get("emotion"))
+        if picture:
+            parts.append(
+                html.Img(src=f"data:image/jpeg;base64,{picture}", alt=title, className="thumbnail")
+            )
     text = record.get("text")
     if isinstance(text, dict):
         parts += _part(_("Text"), text, text.get("sentiment"))

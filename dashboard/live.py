@@ -20,6 +20,7 @@ from dashboard.drawing import Chart, Side, charts, sides
 from dashboard.patches import figure_patch
 from dashboard.pipeline import pipeline_props
 from dashboard.store import Store
+from dashboard.thumbnails import Thumbnails
 from dashboard.view import Props, connection, texts
 
 __all__ = ["Pages", "register"]
@@ -105,7 +106,7 @@ class Pages:
                 page.wake.set()
 
 
-def register(app: Dash, store: Store, pages: Pages) -> None:
+def register(app: Dash, store: Store, pages: Pages, thumbnails: Thumbnails) -> None:
     """Register the two server-side callbacks of the page."""
 
     # `app.callback` and not `dash.callback`: the latter is not found again by pages that were
@@ -143,7 +144,7 @@ def register(app: Dash, store: Store, pages: Pages) -> None:
         row = next((row for row in store.feed if row.key == key), None)
         if row is None:  # nothing is chosen, or it has left the feed meanwhile
             raise PreventUpdate
-        return detail(row, Controls.parse(choices).zone), True
+        return detail(row, Controls.parse(choices).zone, await thumbnails.of(row)), True
 
     @app.callback(Input("controls", "data"), State("page", "data"))
     async def choose(_controls: Any, page_id: Any) -> None:  # noqa: ANN401

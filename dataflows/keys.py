@@ -20,6 +20,8 @@ EVENTS_MAXLEN: Final = 500
 ALERTS_MAXLEN: Final = 1_000
 REJECTIONS_MAXLEN: Final = 200
 HEARTBEAT_EXPIRY_S: Final = 10
+THUMBNAIL_EXPIRY_S: Final = 300
+THUMBNAILS_MOST: Final = 16  # of one event
 
 
 class PaneKey(NamedTuple):
@@ -73,6 +75,10 @@ class Keys:
     def witness(self, worker: int) -> str:
         """Return the key that says which server has all panes of a worker."""
         return f"{self.prefix}:witness:{worker}"
+
+    def thumbnail(self, event_id: str, face: int) -> str:
+        """Return the key of the small picture (base64 of a JPEG) of a face, from 0."""
+        return f"{self.prefix}:thumbnail:{face}:{event_id}"
 
     @property
     def updates(self) -> str:

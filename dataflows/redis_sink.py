@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import Any, Final, Generic, TypeVar
@@ -23,6 +24,8 @@ from dataflows.keys import (
     EVENTS_MAXLEN,
     EXPIRY_S,
     REJECTIONS_MAXLEN,
+    THUMBNAIL_EXPIRY_S,
+    THUMBNAILS_MOST,
     UPDATES_MAXLEN,
     Keys,
 )
@@ -33,6 +36,7 @@ from dataflows.steps import Event
 from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Heartbeat
 from dataflows.worker import this_worker
+from models.thumbnails import thumbnail
 
 __all__ = ["AlertSink", "FeedSink", "PaneSink", "RejectionSink"]
 
@@ -209,12 +213,21 @@ class FeedSink(DynamicSink[Event]):
 
     def _write(self, pipeline: Pipeline, events: list[Event]) -> None:
         for event in events[-FEED_MOST:]:
+            if self._settings.thumbnails:
+                # First, so that who sees the event finds its pictures.
+                self._picture(pipeline, event)
             pipeline.xadd(
                 self._keys.events,
                 {"prediction": event.prediction},
                 maxlen=EVENTS_MAXLEN,
                 approximate=True,
             )
+
+    def _picture(self, pipeline: Pipeline, event: Event) -> None:
+        for number, face in enumerate(event.scored.faces[:THUMBNAILS_MOST]):
+            if face.crop is not None:
+                key = self._keys.thumbnail(event.envelope.id, number)
+                pipeline.set(key, b64encode(thumbnail(face.crop)), ex=THUMBNAIL_EXPIRY_S)
 
 
 class RejectionSink(DynamicSink[Rejection]):

@@ -34,7 +34,11 @@ def build(settings: Settings) -> Dataflow:
     """Return the flow: read, score, sum by source and minute, write."""
     kafka, redis = settings.kafka, settings.redis
     scorer = Scorer.from_folder(
-        settings.bundles, settings.detector, settings.limits, settings.threads
+        settings.bundles,
+        settings.detector,
+        settings.limits,
+        settings.threads,
+        keep_crops=redis.thumbnails,
     )
     check_redis(redis)
     ensure_topics(settings)

@@ -88,6 +88,11 @@ class RedisSettings(_Group):
         description="Redis URL; a password in it is never shown.",
     )
     prefix: str = Field(default="sentistream:v1", description="Prefix of every key.", min_length=1)
+    thumbnails: bool = Field(
+        default=False,
+        description="Keep a small picture of each face of the newest events for five minutes, with "
+        "its surroundings blurred. Otherwise no picture is stored anywhere.",
+    )
 
 
 class ApiSettings(_Group):

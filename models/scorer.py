@@ -55,11 +55,13 @@ class Face:
         box: left, top, right, bottom in pixels of the original picture; None if scored elsewhere.
         probabilities: seven calibrated floats in the order of `EXPRESSIONS`.
         observation: the same as integers.
+        crop: the aligned face, uint8 RGB of shape (n, n, 3); None unless the scorer keeps crops.
     """
 
     box: Box | None
     probabilities: tuple[float, ...]
     observation: Observation
+    crop: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Scorer:
         detector: DetectorOptions | None = None,
         limits: Limits | None = None,
         threads: int = 0,
+        *,
+        keep_crops: bool = False,
     ) -> None:
         """Open all models.
 
@@ -103,6 +107,7 @@ class Scorer:
             detector: how faces are looked for.
             limits: what one picture may cost.
             threads: how many pictures are worked on at once; 0 takes the cores.
+            keep_crops: whether results carry the aligned faces.
 
         Raises:
             AssetError: the detector's weights are not to be had.
@@ -111,6 +116,7 @@ class Scorer:
         self.limits = limits or Limits()
         self.bundle = face_bundle
         self._template = face_bundle.manifest.preprocessing.landmarks
+        self._keep_crops = keep_crops
         self._threads = thread_count(threads)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="scorer")
         self._detector = Detector(detector or DetectorOptions(), threads=1)
@@ -124,9 +130,12 @@ class Scorer:
         detector: DetectorOptions | None = None,
         limits: Limits | None = None,
         threads: int = 0,
+        *,
+        keep_crops: bool = False,
     ) -> Scorer:
         """Open the active bundles in a folder such as `models`."""
-        return cls(load_bundle(bundles / "face"), detector, limits, threads)
+        face = load_bundle(bundles / "face")
+        return cls(face, detector, limits, threads, keep_crops=keep_crops)
 
     @property
     def versions(self) -> dict[str, str | None]:
@@ -144,7 +153,7 @@ class Scorer:
         results: list[Scored | ContentError | _Found] = []
         for content in contents:
             if content.faces is not None:
-                results.append(Scored(tuple(_face(None, row) for row in content.faces)))
+                results.append(Scored(tuple(_face(None, None, row) for row in content.faces)))
             elif content.image:
                 results.append(next(found))
             else:
@@ -152,9 +161,7 @@ class Scorer:
         crops = [crop for x in results if isinstance(x, _Found) for crop in x.crops]
         rows = iter(self._classify(crops))
         return [
-            Scored(tuple(_face(box, next(rows)) for box in result.boxes))
-            if isinstance(result, _Found)
-            else result
+            self._scored(result, rows) if isinstance(result, _Found) else result
             for result in results
         ]
 
@@ -184,6 +191,14 @@ class Scorer:
             [align_face(picture.image, face.landmarks, template, size) for face in detections],
         )
 
+    def _scored(self, found: _Found, rows: Iterator[tuple[float, ...]]) -> Scored:
+        return Scored(
+            tuple(
+                _face(box, crop if self._keep_crops else None, next(rows))
+                for box, crop in zip(found.boxes, found.crops, strict=True)
+            )
+        )
+
     def _classify(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[float, ...]]:
         """Return the calibrated probabilities of each crop."""
         if not crops:
@@ -199,8 +214,10 @@ def _cut(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:
     return [items[start : start + size] for start in range(0, len(items), max(1, size))]
 
 
-def _face(box: Box | None, probabilities: tuple[float, ...]) -> Face:
-    return Face(box, probabilities, observe_face(probabilities))
+def _face(
+    box: Box | None, crop: NDArray[np.uint8] | None, probabilities: tuple[float, ...]
+) -> Face:
+    return Face(box, probabilities, observe_face(probabilities), crop)
 
 
 def _original_box(detection: Detection, picture: Picture) -> Box:

@@ -92,12 +92,15 @@ class Phase(_Section):
     frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
     mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
     # Share of what the average of the last phase says of a face in the target of this phase:
-    # self-distillation, Furlanello et al. 2018. It softens wrong labels.
-    taught: float = Field(default=0.0, ge=0, lt=0.5)
+    # self-distillation, Furlanello et al. 2018. It softens wrong labels. `teachers` speak with it.
+    taught: float = Field(default=0.0, ge=0, lt=1)
+    teachers: tuple[Path, ...] = ()  # bundles, as in "face/1.2.0"
     class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this
 
     @model_validator(mode="after")
     def _limited(self) -> Self:
+        if self.teachers and not self.taught:
+            raise ValueError("teachers have no say while taught is 0")
         if other := sorted(self.at_most.keys() - set(self.sources)):
             raise ValueError(f"at_most: {other[0]!r} is none of the sources of this phase")
         return self

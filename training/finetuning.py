@@ -22,6 +22,7 @@ from training.errors import ConfigError
 from training.network import build, device, keep_depthwise_in_float32
 from training.progress import Progress
 from training.sampling import Sampler, sampler
+from training.teachers import bundle_logits, mirror
 
 __all__ = ["finetune", "is_finished", "predict_logits"]
 
@@ -148,16 +149,18 @@ def _taught(
 ) -> Faces:
     """Return the faces with targets that are partly what the average of the last phase says.
 
-    It says so once, at the start of the phase; the checkpoint keeps it for a resumption.
+    It and the other teachers say so once, at the start of the phase; the checkpoint keeps it for
+    a resumption.
     """
     share, precision = settings.phases[phase].taught, settings.precision
     if not share:
         state.teacher = {}
         return faces
     if within == 0:
-        mirrored = np.ascontiguousarray(faces.images[:, :, ::-1])
-        logits = [predict_logits(average, x, precision) for x in (faces.images, mirrored)]
-        state.teacher = {"probabilities": torch.stack(logits).mean(0).softmax(1)}
+        both = (faces.images, mirror(faces.images))
+        own = torch.stack([predict_logits(average, x, precision) for x in both]).mean(0)
+        others = [bundle_logits(folder, faces.images) for folder in settings.phases[phase].teachers]
+        state.teacher = {"probabilities": torch.stack([own, *others]).mean(0).softmax(1)}
     said = state.teacher["probabilities"].numpy()
     return replace(faces, targets=(1 - share) * faces.targets + share * said)
 

@@ -1,9 +1,17 @@
 """Fine-tuning on a tiny set: it learns, and an interruption changes nothing."""
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
+from PIL import Image
+
+import models
+from models.errors import BundleError
+from models.observation import EXPRESSIONS
+from models.scorer import Content, Scored, Scorer
+from models.wheels import fetch
 
 torch = pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
 
@@ -15,6 +23,9 @@ from training.errors import ConfigError, RunError  # noqa: E402
 from training.finetuning import finetune, is_finished, predict_logits  # noqa: E402
 from training.network import build, freeze, keep_depthwise_in_float32  # noqa: E402
 from training.progress import Progress  # noqa: E402
+from training.teachers import bundle_logits  # noqa: E402
+
+BUNDLES = Path(models.__file__).parent
 
 NETWORK = Network(weights="none", input_size=32)
 
@@ -32,10 +43,12 @@ TUNING = Finetuning(batch_size=14, compiled=False, phases=(SMALL, LARGE))
 CONFIG = Config(network=NETWORK, finetuning=TUNING)
 
 
-def tune(faces: Faces, run: Path, stop_after: int | None = None) -> checkpoint.Checkpoint:
+def tune(
+    faces: Faces, run: Path, stop_after: int | None = None, config: Config = CONFIG
+) -> checkpoint.Checkpoint:
     run.mkdir(exist_ok=True)
     sets = {"small": faces, "more": faces}
-    return finetune(CONFIG, sets, faces, run, progress=Progress(), stop_after=stop_after)
+    return finetune(config, sets, faces, run, progress=Progress(), stop_after=stop_after)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +156,41 @@ def test_a_phase_is_taught_by_the_average_of_the_last_one(faces: Faces, tmp_path
     said = after.teacher["probabilities"]
     assert said.shape == (56, 7)
     assert torch.allclose(said, logits.mean(0).softmax(1), atol=1e-5)
+
+
+def test_other_teachers_speak_with_the_average(faces: Faces, tmp_path: Path) -> None:
+    tune(faces, tmp_path, stop_after=1)
+    alone = tune(faces, Path(copytree(tmp_path, tmp_path / "alone")), stop_after=2)
+    large = LARGE.model_copy(update={"teachers": (Path("face"),)})
+    tuning = TUNING.model_copy(update={"phases": (SMALL, large)})
+    other = CONFIG.model_copy(update={"finetuning": tuning})
+    (tmp_path / "other").mkdir()
+    tune(faces, tmp_path / "other", stop_after=1, config=other)
+    together = tune(faces, tmp_path / "other", stop_after=2, config=other)
+    twice = np.concatenate([faces.images, faces.images])
+    own = alone.teacher["probabilities"].log()
+    theirs = bundle_logits(Path("face"), twice)
+    # Logits are known up to a constant of each row, which softmax takes away.
+    both = torch.stack([own, theirs.log_softmax(1)]).mean(0).softmax(1)
+    assert torch.allclose(together.teacher["probabilities"], both, atol=1e-4)
+    assert not torch.allclose(both, own.exp(), atol=1e-2)
+
+
+def test_a_teacher_knows_faces_of_any_size() -> None:
+    picture = Content(image=fetch("posed_happiness").read_bytes())
+    (found,) = Scorer.from_folder(BUNDLES, keep_crops=True).score([picture])
+    assert isinstance(found, Scored)
+    crop = found.faces[0].crop
+    assert crop is not None
+    for side in (crop.shape[0], 96, 224):  # another size than its own is fine
+        resized = np.asarray(Image.fromarray(crop).resize((side, side)))
+        said = bundle_logits(Path("face"), resized[None])
+        assert EXPRESSIONS[int(said.argmax())] == "happiness"
+
+
+def test_a_bundle_that_does_not_exist_is_named() -> None:
+    with pytest.raises(BundleError, match="nowhere"):
+        bundle_logits(Path("face/nowhere"), np.zeros((1, 32, 32, 3), np.uint8))
 
 
 def test_frozen_stages_do_not_learn_and_can_learn_again() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from dashboard.alerts import alert_name
@@ -70,11 +70,10 @@ def sides(store: Store, controls: Controls) -> list[Side]:
     return both
 
 
-def charts(store: Store, controls: Controls, shown: list[Side]) -> dict[str, Chart]:
-    """Return the charts of a page by component."""
+def charts(store: Store, controls: Controls, shown: list[Side]) -> Iterator[tuple[str, Chart]]:
+    """Yield the charts of a page by component, each drawn when it is asked for."""
     colours = palette(dark=controls.dark)
     empty = Chart(("blank", controls.dark), blank(colours))
-    drawn: dict[str, Chart] = {}
     for side in shown:
         if side.series is None:
             continue  # what is there stays until it is loaded
@@ -82,15 +81,14 @@ def charts(store: Store, controls: Controls, shown: list[Side]) -> dict[str, Cha
         look = Look(controls.scale, colours, controls.touch, fixed)
         style = (controls.range_s, controls.dark, controls.touch, fixed)
         if side.end is None or side.series.newest is None:
-            drawn |= {f"{side.prefix}{name}": empty for name in ("valence", *_PLAIN)}
+            yield from ((f"{side.prefix}{name}", empty) for name in ("valence", *_PLAIN))
         else:
             line = valence(side.series, side.end, look, _markers(store, side.source))
-            drawn[f"{side.prefix}valence"] = Chart(style, line)
+            yield f"{side.prefix}valence", Chart(style, line)
             for name, draw in _PLAIN.items():
-                drawn[side.prefix + name] = Chart(style, draw(side.series, side.end, look))
+                yield side.prefix + name, Chart(style, draw(side.series, side.end, look))
         if not side.prefix:
-            drawn |= _wide(store, controls, side, look, style)
-    return drawn
+            yield from _wide(store, controls, side, look, style)
 
 
 def _markers(store: Store, source: str) -> list[Marker]:
@@ -108,16 +106,15 @@ def heat_sources(store: Store) -> list[str]:
 
 def _wide(
     store: Store, controls: Controls, side: Side, look: Look, style: tuple[object, ...]
-) -> dict[str, Chart]:
-    """Return the heatmap and, on the live page, how the stream keeps up."""
+) -> Iterator[tuple[str, Chart]]:
+    """Yield the heatmap and, on the live page, how the stream keeps up."""
     if side.end is None or side.series is None:
         empty = Chart(("blank", controls.dark), blank(look.colours))
-        return {"heat": empty, "flow": empty}
+        yield from (("heat", empty), ("flow", empty))
+        return
     resolution = controls.scale.heat_resolution_s
     rows = {name: store.series(name, resolution) for name in heat_sources(store)}
-    drawn = {
-        "heat": Chart((*style, *rows), heatmap(rows, side.end, look)),
-    }
+    yield "heat", Chart((*style, *rows), heatmap(rows, side.end, look))
     if controls.place == "live":
         # The newest heartbeat may be newer than the newest event.
         until = max(side.end, store.vitals.newest) if controls.end is None else side.end
@@ -127,7 +124,5 @@ def _wide(
             _("latency p95 (ms), all sources"),
             _("lag (records), all sources"),
         )
-        drawn["flow"] = Chart(
-            (*style, side.source), flow(side.series, side.end, look, vitals, titles)
-        )
-    return drawn
+        drawn = flow(side.series, side.end, look, vitals, titles)
+        yield "flow", Chart((*style, side.source), drawn)

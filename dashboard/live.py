@@ -27,6 +27,7 @@ __all__ = ["Pages", "register"]
 
 MIN_INTERVAL_S: Final = 0.1  # what comes in between is seen so much later at most
 MAX_INTERVAL_S: Final = 1.0  # ages are shown in seconds
+AHEAD_S: Final = 0.02  # of the line before the rest: the page takes about so long to draw it
 ANSWER_S: Final = 10.0  # a hidden tab may be frozen; it is asked again after this
 
 
@@ -39,24 +40,28 @@ class Page:
         self._charts: dict[str, Chart] = {}
         self._drawn: tuple[object, ...] = ()
 
-    def push(self, store: Store, controls: Controls) -> None:
-        """Send everything that differs from what the page has. Nothing here blocks."""
+    async def push(self, store: Store, controls: Controls) -> None:
+        """Send everything that differs from what the page has: the line first.
+
+        The page draws what it has while the rest is computed, and other pages have their turn.
+        """
         shown = sides(store, controls)
         if shown[0].series is None:
             # It is being loaded, or Redis is away; what is there stays until then.
             self._push_props(connection(store, time.monotonic()))
             return
-        self._push_props(texts(store, shown, controls, time.monotonic(), time.time()))
         if controls.place == "pipeline":
+            self._push_props(texts(store, shown, controls, time.monotonic(), time.time()))
             self._push_props(pipeline_props(store, controls, time.time()))
             return
         # Charts depend on nothing but the panes and the choices: no clock.
         drawn = (controls, store.version, store.vitals.newest, *map(_seen, shown))
-        if drawn == self._drawn:
-            return
-        for component, chart in charts(store, controls, shown).items():
-            self._push_chart(component, chart)
-        self._drawn = drawn
+        if drawn != self._drawn:
+            self._drawn = drawn
+            for component, chart in charts(store, controls, shown):
+                self._push_chart(component, chart)
+                await asyncio.sleep(AHEAD_S if component == "valence" else 0)
+        self._push_props(texts(store, shown, controls, time.monotonic(), time.time()))
 
     def _push_props(self, props: Props) -> None:
         for (component, name), value in props.items():
@@ -126,7 +131,7 @@ def register(app: Dash, store: Store, pages: Pages, thumbnails: Thumbnails) -> N
                     continue
                 controls = Controls.parse(answer)
                 if controls.visible:
-                    page.push(store, controls)
+                    await page.push(store, controls)
                 await asyncio.sleep(MIN_INTERVAL_S)
                 await _wait(page.wake, MAX_INTERVAL_S - MIN_INTERVAL_S)
         finally:

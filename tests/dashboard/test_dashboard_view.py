@@ -93,7 +93,7 @@ def test_a_source_without_data_shows_dashes_and_blank_charts() -> None:
         assert props[f"{name}-value", "children"] == "\u2013"
     assert props["feed-rows", "data"] == []
     controls = Controls(source="quiet")
-    for chart in charts(store, controls, sides(store, controls)).values():
+    for _name, chart in charts(store, controls, sides(store, controls)):
         assert chart.figure["data"] == []
 
 
@@ -296,7 +296,7 @@ def test_two_sides_are_two_sources_or_two_periods() -> None:
     hours = periods._replace(shift_s=3600)
     assert sides(store, hours)[1].end == end - 3600
     assert len(sides(store, two._replace(place="live"))) == 1
-    drawn = charts(store, two, sides(store, two))
+    drawn = dict(charts(store, two, sides(store, two)))
     assert {"valence", "mix", "share", "heat", "other-valence", "other-mix"} <= drawn.keys()
     assert "flow" not in drawn
     props = shown(store, place="history", compare="period")

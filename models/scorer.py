@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +61,8 @@ class Face:
     box: Box | None
     probabilities: tuple[float, ...]
     observation: Observation
-    crop: NDArray[np.uint8] | None = None
+    # Neither compared, since arrays have no one answer, nor shown: it would be in a log.
+    crop: NDArray[np.uint8] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,10 @@ def responsible_use() -> Component:
             html.P(
                 [
                     html.Strong(_("What is kept. ")),
-                    _("Counts, sums and the newest predictions. No picture is stored."),
+                    _(
+                        "Counts, sums and the newest predictions. No picture is stored, unless "
+                        "small ones of faces are switched on; those last five minutes."
+                    ),
                 ]
             ),
             html.P(

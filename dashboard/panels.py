@@ -62,7 +62,7 @@ def panels() -> list[Component]:
         ),
         card(
             _("Latest events"),
-            _("newest first, no picture is kept"),
+            _("newest first"),
             _feed(),
             aside=html.Button("", id="new", className="pill", hidden=True),
             only="live",

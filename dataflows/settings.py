@@ -90,8 +90,8 @@ class RedisSettings(_Group):
     prefix: str = Field(default="sentistream:v1", description="Prefix of every key.", min_length=1)
     thumbnails: bool = Field(
         default=False,
-        description="Keep a small picture of each face of the newest events for five minutes, with "
-        "its surroundings blurred. Otherwise no picture is stored anywhere.",
+        description="Keep small pictures of the faces (16 an event) of the newest events for five "
+        "minutes, with their surroundings blurred. Otherwise no picture is stored anywhere.",
     )
 
 

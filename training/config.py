@@ -92,7 +92,8 @@ class Phase(_Section):
     frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
     mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
     # Share of what the average of the last phase says of a face in the target of this phase:
-    # self-distillation, Furlanello et al. 2018. It softens wrong labels. `teachers` speak with it.
+    # self-distillation, Furlanello et al. 2018. It softens wrong labels. `teachers` speak with it;
+    # from a half on, teachers who are sure of another class overrule the label.
     taught: float = Field(default=0.0, ge=0, lt=1)
     teachers: tuple[Path, ...] = ()  # bundles, as in "face/1.2.0"
     class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this

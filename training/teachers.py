@@ -4,7 +4,6 @@ The mean of several networks' logits errs less than any of them, and its errors 
 labels: distillation, Hinton et al. 2015 (arXiv:1503.02531).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +17,7 @@ import models
 from models.bundle import load_bundle
 from models.encoder import Encoder
 from models.observation import EXPRESSIONS
+from training.datasets.sources import resized
 from training.errors import ConfigError
 
 __all__ = ["bundle_logits", "mirror"]
@@ -49,7 +49,7 @@ def bundle_logits(folder: Path, images: NDArray[np.uint8]) -> Tensor:
     encoder = Encoder.of(bundle)
     sums = np.zeros((len(images), len(EXPRESSIONS)), np.float32)
     for start in range(0, len(images), EVALUATION_BATCH):
-        batch = _resized(images[start : start + EVALUATION_BATCH], encoder.size)
+        batch = _of_side(images[start : start + EVALUATION_BATCH], encoder.size)
         for faces in (batch, mirror(batch)):
             features = encoder.encode(faces)
             if start == 0 and not _speaks(bundle.manifest.architecture, features.shape[1]):
@@ -68,12 +68,7 @@ def _speaks(architecture: str, features: int) -> bool:
     return features == cast("int", network.num_features) + len(EXPRESSIONS)
 
 
-def _resized(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _of_side(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     if images.shape[1] == side:
         return images
-    size = (side, side)
-    made: Sequence[NDArray[np.uint8]] = [
-        np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-        for image in images
-    ]
-    return np.stack(made)
+    return np.stack([resized(Image.fromarray(image), side) for image in images])

@@ -19,7 +19,7 @@ from training.datasets import drawn, feedback, ferplus, folder, rafdb, table
 from training.datasets.faces import Faces, Format, Sample, Split
 from training.errors import DataError
 
-__all__ = ["FORMATS", "Loaded", "load"]
+__all__ = ["FORMATS", "Loaded", "load", "resized"]
 
 FORMATS: Final[Mapping[str, Format]] = {
     "rafdb": rafdb,
@@ -89,7 +89,7 @@ def load(source: Source, root: Path, split: Split, *, side: int) -> Loaded:
         except ContentError as error:
             broken[sample.name] = str(error)
             continue
-        images.append(_resized(picture, side))
+        images.append(resized(picture, side))
         targets.append(target)
         names.append(sample.name)
         widths.append(picture.width)
@@ -122,5 +122,6 @@ def _pixels(sample: Sample) -> Image.Image:
     return Image.fromarray(sample.picture).convert("RGB")
 
 
-def _resized(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+def resized(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """Return a picture as a square, uint8 RGB [side, side, 3]."""
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR), dtype=np.uint8)

@@ -3,9 +3,12 @@
 #   make demo ARGS="--seconds 60"  the same for a minute, with a JSON summary
 #   make test ARGS="-k panes"      the tests
 #   make test-browser              those in a real Chromium (Debian's package)
+#   make test-training             whole runs of training, and the notebooks (adds torch)
 #   make test-kafka                those on a real Apache Kafka, which Java and Maven put together
 #   make chaos                     breaks the flow for an hour, and prints a table of figures
 #   make bench-panes               what panes and rolling windows cost, with goals
+#   make bench-api                 how quick the REST API is, with goals
+#   make bench-text                how quick texts are scored, with goals
 #   make bench-dashboard           how quick the dashboard is, in Chromium, with goals
 #   make messages                  the catalogues of messages, after a text has changed
 #   make screenshots               the pictures of the dashboard in the README
@@ -21,12 +24,15 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 	$$python -c "$(SUPPORTED)" 2>/dev/null && { echo $$python; break; }; done)
 
+# Two files of tests at a time.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+
 # pip's time goes into resolving, so a stamp remembers what was installed last.
 PINS := pyproject.toml constraints.txt
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-kafka chaos lint bench bench-panes bench-dashboard messages screenshots clean
+.PHONY: help demo test test-training test-browser test-kafka chaos lint bench bench-panes bench-api bench-text bench-dashboard messages screenshots clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,13 +41,16 @@ demo: $(VENV)/.local
 	@$(BIN)/sentistream up --demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not kafka and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not kafka and not browser and not training" $(TWO) $(ARGS)
+
+test-training: $(VENV)/.train
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m training $(TWO) $(ARGS)
 
 test-browser: $(VENV)/.dev
-	$(BIN)/python -m pytest -m browser $(ARGS)
+	$(BIN)/python -m pytest -m browser $(TWO) $(ARGS)
 
 test-kafka: $(VENV)/.dev
-	$(BIN)/python -m pytest -m kafka $(ARGS)
+	$(BIN)/python -m pytest -m kafka $(TWO) $(ARGS)
 
 chaos: $(VENV)/.dev
 	SENTISTREAM_CHAOS=full $(BIN)/python -m pytest tests/chaos --timeout 3600 $(ARGS)
@@ -57,6 +66,12 @@ bench: $(VENV)/.dev
 
 bench-panes: $(VENV)/.dev
 	$(BIN)/python -m infra.bench_panes $(ARGS)
+
+bench-api: $(VENV)/.dev
+	$(BIN)/python -m infra.bench_api $(ARGS)
+
+bench-text: $(VENV)/.dev
+	$(BIN)/python -m infra.bench_text $(ARGS)
 
 bench-dashboard: $(VENV)/.dev
 	$(BIN)/python -m infra.bench_dashboard $(ARGS)

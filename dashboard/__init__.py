@@ -1,1 +1,1 @@
-"""The live dashboard: a Dash application that reads nothing but Redis."""
+"""The live dashboard: a Dash application on Redis; to try the models it asks the API."""

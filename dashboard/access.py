@@ -14,49 +14,55 @@ An ASGI middleware around everything, so that no route can be forgotten:
 from __future__ import annotations
 
 import hashlib
-import hmac
-import ipaddress
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, parse_qsl, urlencode, urlsplit
+from typing import Final
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from dashboard import login
 from dashboard.headers import HSTS, Headers, dashboard_headers
-from dashboard.throttle import Throttle
-from models.errors import SettingsError
+from dashboard.language import gettext as _
+from dashboard.language import use
+from dashboard.preference import preference_of
+from dataflows import callers
+from dataflows.callers import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    address_of,
+    bearer,
+    headers_of,
+    is_loopback,
+    same_token,
+    split_url,
+)
+from dataflows.throttle import Throttle
 
-__all__ = ["Access", "is_loopback", "require_token"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = [
+    "Access",
+    "App",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "is_loopback",
+    "require_token",
+]
 
 COOKIE: Final = "sentistream_dashboard"
 OPEN_PATHS: Final = frozenset({"/healthz"})
 LOGIN_PATH: Final = "/login"
+CAMERA_PATH: Final = "/try"  # the one page that may ask for the camera
 MAX_LOGIN_BYTES: Final = 4096
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
-_WRONG: Final = "That is not the token"
 
 _log = logging.getLogger(__name__)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address or name can only be reached from this machine."""
-    name = host.strip("[]").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def require_token(host: str, token: str | None) -> None:
@@ -65,11 +71,7 @@ def require_token(host: str, token: str | None) -> None:
     Raises:
         SettingsError: the address is not loopback and there is no token.
     """
-    if not token and not is_loopback(host):
-        raise SettingsError(
-            f"the dashboard is to listen on {host}, which others can reach: set "
-            "SENTISTREAM_DASHBOARD__TOKEN to a long random text, or listen on 127.0.0.1"
-        )
+    callers.require_token("the dashboard", "SENTISTREAM_DASHBOARD__TOKEN", host, token)
 
 
 class Access:
@@ -92,7 +94,9 @@ class Access:
         self._app = app
         self._token = token.encode() if token else None
         self._cookie = _cookie_value(self._token) if self._token else ""
+        scripts = tuple(scripts)
         self._headers = dashboard_headers(scripts)
+        self._camera_headers = dashboard_headers(scripts, camera=True)
         self._throttle = Throttle(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,20 +104,23 @@ class Access:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = _headers(scope)
+        use(preference_of(scope).language)
+        headers = headers_of(scope)
         refusal = self._foreign(scope, headers)
         if refusal:
-            await _refuse(scope, send, 403, "Not from here", refusal)
+            await _refuse(scope, send, 403, _("Not from here"), refusal)
         elif self._token is None or scope["path"] in OPEN_PATHS or self._has_cookie(headers):
             await self._pass(scope, receive, send)
-        elif bearer := _bearer(headers):
+        elif given := bearer(headers):
             # Judged by its own failures alone, so that nobody can shut a program out.
-            if wait_s := self._throttle.client_wait_s(_address(scope)):
+            if wait_s := self._throttle.client_wait_s(address_of(scope)):
                 await _too_many(scope, send, wait_s)
-            elif self._right(bearer, scope):
+            elif self._right(given, scope):
                 await self._pass(scope, receive, send)
             else:
-                await _refuse(scope, send, 401, _WRONG, login.EXPLANATION, form=True)
+                await _refuse(
+                    scope, send, 401, _("That is not the token"), login.explanation(), form=True
+                )
         elif scope["type"] == "http" and scope["path"] == LOGIN_PATH and scope["method"] == "POST":
             await self._login(await _form(receive), scope, send)
         else:
@@ -121,10 +128,11 @@ class Access:
             if given and scope["type"] == "http" and scope["method"] in _SAFE_METHODS:
                 await self._login(given, scope, send)
             else:
-                await _refuse(scope, send, 401, "Please log in", login.EXPLANATION, form=True)
+                await _refuse(scope, send, 401, _("Please log in"), login.explanation(), form=True)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        added = _for_https(self._headers, scope)
+        own = self._camera_headers if scope["path"] == CAMERA_PATH else self._headers
+        added = _for_https(own, scope)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -137,8 +145,8 @@ class Access:
         """Return why a request is refused that another web page could have sent."""
         host = headers.get("host", "")
         by_name = self._token is None and scope["path"] not in OPEN_PATHS
-        if by_name and not is_loopback(_split(f"//{host}").hostname or ""):
-            return (
+        if by_name and not is_loopback(split_url(f"//{host}").hostname or ""):
+            return _(
                 "Without a token the dashboard answers only to localhost and 127.0.0.1. To "
                 "reach it by another name, set SENTISTREAM_DASHBOARD__TOKEN."
             )
@@ -147,8 +155,8 @@ class Access:
         origin = headers.get("origin")
         if origin is None and scope["type"] == "http":
             return ""  # not a browser; browsers name the origin of such requests
-        if origin is None or _split(origin).netloc != host:
-            return "The request does not come from the dashboard's own page."
+        if origin is None or split_url(origin).netloc != host:
+            return _("The request does not come from the dashboard's own page.")
         return ""
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
@@ -156,13 +164,13 @@ class Access:
             cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
             return False
-        return cookie is not None and _same(cookie.value, self._cookie.encode())
+        return cookie is not None and same_token(cookie.value, self._cookie.encode())
 
     def _right(self, given: str, scope: Scope) -> bool:
         """Return whether this is the token; a wrong one is counted."""
-        if self._token is not None and _same(given, self._token):
+        if self._token is not None and same_token(given, self._token):
             return True
-        address = _address(scope)
+        address = address_of(scope)
         self._throttle.failed(address)
         if wait_s := self._throttle.wait_s(address):
             _log.warning("too many wrong tokens, at last from %s: %.0f s wait", address, wait_s)
@@ -170,11 +178,13 @@ class Access:
 
     async def _login(self, given: str, scope: Scope, send: Send) -> None:
         # Before the token is looked at: what comes too soon must not learn whether it was right.
-        if wait_s := self._throttle.wait_s(_address(scope)):
+        if wait_s := self._throttle.wait_s(address_of(scope)):
             await _too_many(scope, send, wait_s)
             return
         if not self._right(given, scope):
-            await _refuse(scope, send, 401, _WRONG, login.EXPLANATION, form=True)
+            await _refuse(
+                scope, send, 401, _("That is not the token"), login.explanation(), form=True
+            )
             return
         secure = "; Secure" if scope.get("scheme") == "https" else ""
         cookie = f"{COOKIE}={self._cookie}; Path=/; HttpOnly; SameSite=Lax{secure}"
@@ -201,22 +211,6 @@ def _cookie_value(token: bytes) -> str:
     return hashlib.scrypt(token, salt=b"sentistream dashboard cookie", n=2**14, r=8, p=1).hex()
 
 
-def _same(given: str, expected: bytes) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected)
-
-
-def _split(url: str) -> SplitResult:
-    """Split an address of the request; one that is none is empty."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
-
-
 async def _form(receive: Receive) -> str:
     """Return the field `token` of a posted form; empty when it is too long or not there."""
     body = bytearray()
@@ -228,30 +222,17 @@ async def _form(receive: Receive) -> str:
     return ""
 
 
-def _bearer(headers: dict[str, str]) -> str:
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return ""
-    # Headers are read as Latin-1; programs send UTF-8, as the form does.
-    return given.strip().encode("latin-1").decode("utf-8", "surrogateescape")
-
-
-def _address(scope: Scope) -> str:
-    """Return the client's address; the server puts in what a trusted proxy forwards."""
-    client = scope.get("client")
-    return client[0] if client else ""
-
-
 def _for_https(headers: Headers, scope: Scope) -> Headers:
-    name = _split(f"//{_headers(scope).get('host', '')}").hostname or ""
+    name = split_url(f"//{headers_of(scope).get('host', '')}").hostname or ""
     return (*headers, HSTS) if scope.get("scheme") == "https" and not is_loopback(name) else headers
 
 
 async def _too_many(scope: Scope, send: Send, wait_s: float) -> None:
     seconds = math.ceil(wait_s)
-    text = f"Too many wrong tokens have been tried. Try again in {seconds} s."
+    text = _("Too many wrong tokens have been tried. Try again in {seconds} s.")
     retry = (b"retry-after", str(seconds).encode())
-    await _refuse(scope, send, 429, "Please wait", text, retry, form=True)
+    title = _("Please wait")
+    await _refuse(scope, send, 429, title, text.format(seconds=seconds), retry, form=True)
 
 
 async def _refuse(

@@ -58,6 +58,9 @@ def alert_name(rule: str) -> str:
         "negative_share": _("Many negative"),
         "confidence_drop": _("Confidence has dropped"),
         "silent": _("Silent"),
+        "mix_drift": _("Classes have drifted"),
+        "confidence_drift": _("Confidence has drifted"),
+        "embedding_drift": _("Embedding has drifted"),
     }
     return names.get(rule, rule)
 
@@ -71,6 +74,10 @@ def _text(row: AlertRow) -> str:
         )
     if row.rule == "silent":
         return _("no event for {time}").format(time=age_text(value))
+    if row.rule.endswith("_drift"):
+        return _("{value}, limit {baseline}").format(
+            value=decimal_text(value), baseline=decimal_text(baseline)
+        )
     told = _("{value}, limit {baseline}") if row.rule == "negative_share" else ""
     told = told or _("{value}, before {baseline}")
     return told.format(value=percent_text(value), baseline=percent_text(baseline))

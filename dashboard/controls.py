@@ -13,7 +13,7 @@ from dataflows.keys import ALL_SOURCES
 
 __all__ = ["PLACES", "SHIFTS_S", "Compare", "Controls", "Place", "Zone"]
 
-Place = Literal["live", "history", "pipeline"]
+Place = Literal["live", "history", "pipeline", "try"]
 Compare = Literal["none", "source", "period"]
 PLACES: Final[tuple[Place, ...]] = get_args(Place)
 # Seconds that the compared period may lie before; 0 is the period right before.
@@ -26,6 +26,11 @@ class Zone(NamedTuple):
     """The viewer's time zone."""
 
     name: str = "UTC"
+
+    @property
+    def spaced(self) -> str:
+        """Its name for a reader."""
+        return self.name.replace("_", " ")
 
     def clock(self, at_ms: int) -> str:
         """Return the time of day at a moment (epoch ms)."""

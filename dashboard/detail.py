@@ -51,16 +51,33 @@ def detail(row: FeedRow, zone: Zone, pictures: Sequence[str | None] = ()) -> lis
     text = record.get("text")
     if isinstance(text, dict):
         parts += _part(_("Text"), text, text.get("sentiment"))
+        if notes := _notes(text):
+            parts.append(html.P(notes, className="note"))
     return parts
+
+
+def _notes(text: dict[str, Any]) -> str:
+    """Return what is to be known of a text beside its result; the text itself is not kept."""
+    notes = []
+    if language := text.get("language"):
+        known = (
+            _("language: {code}")
+            if not text.get("foreign")
+            else _("language: {code}, on which the model was not trained")
+        )
+        notes.append(known.format(code=str(language)))
+    if text.get("cut"):
+        notes.append(_("longer than the model reads, and cut"))
+    return "; ".join(notes)
 
 
 def _part(title: str, part: dict[str, Any], chosen: Any) -> list[Component]:  # noqa: ANN401
     probabilities = part.get("probabilities")
     shares = probabilities if isinstance(probabilities, dict) else {}
     ranked = sorted(shares.items(), key=lambda item: -float(item[1]))
-    head = f"{title}: {_(str(chosen))}" if chosen else title
+    pair = _("{name}: {value}").format(name=title, value=_(str(chosen)))
     return [
-        html.H3(head),
+        html.H3(pair if chosen else title),
         html.Table(
             html.Tbody(
                 [

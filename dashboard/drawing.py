@@ -57,12 +57,12 @@ class Side(NamedTuple):
 def sides(store: Store, controls: Controls) -> list[Side]:
     """Return the side that is always there, and the one beside it on the history page."""
     resolution = controls.scale.resolution_s
-    series = store.series(controls.source, resolution)
+    series = store.series(controls.source, resolution, line=True)
     newest = series.newest if series else None
     end = newest if controls.end is None else controls.end
     both = [Side("", controls.source, series, end)]
     if controls.place == "history" and controls.compare == "source":
-        other = store.series(controls.other, resolution)
+        other = store.series(controls.other, resolution, line=True)
         both.append(Side(OTHER, controls.other, other, end))
     elif controls.place == "history" and controls.compare == "period":
         before = None if end is None else end - (controls.shift_s or controls.range_s)

@@ -24,6 +24,8 @@ class FeedRow(NamedTuple):
         confidence: probability of `label`, `None` when there is no label.
         valence: mean valence of the event, `None` when nothing was found.
         record: the prediction as it was written.
+        text: sentiment of the text, empty without one.
+        language: of the text, where it is none that the model was trained on; else empty.
     """
 
     key: str
@@ -35,6 +37,8 @@ class FeedRow(NamedTuple):
     confidence: float | None
     valence: float | None
     record: str = ""
+    text: str = ""
+    language: str = ""
 
     @classmethod
     def parse(cls, key: str, text: str) -> FeedRow:
@@ -48,11 +52,14 @@ class FeedRow(NamedTuple):
             faces: list[dict[str, Any]] = record["faces"]
             written = record.get("text")
             label, confidence = "", None
+            said = str(written.get("sentiment") or record["sentiment"] or "") if written else ""
+            if said and said not in SENTIMENTS:
+                raise ValueError(f"unknown sentiment {said!r}")
             if faces:
                 best = max(faces, key=lambda face: float(face["confidence"]))
                 label, confidence = str(best["emotion"]), float(best["confidence"])
             elif written:
-                label = str(written.get("sentiment") or record["sentiment"] or "")
+                label = said
                 confidence = _optional(written.get("confidence"))
             if label and label not in EXPRESSIONS and label not in SENTIMENTS:
                 raise ValueError(f"unknown label {label!r}")
@@ -66,6 +73,10 @@ class FeedRow(NamedTuple):
                 confidence=confidence,
                 valence=_optional(record.get("valence")),
                 record=text,
+                text=said,
+                language=str(written.get("language") or "")
+                if written and written.get("foreign")
+                else "",
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"not a prediction record: {error!r}") from error

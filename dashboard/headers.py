@@ -31,7 +31,6 @@ _FEATURES: Final = (
 _COMMON: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # "no-referrer" would make the form's Origin "null"
-    (b"permissions-policy", ", ".join(f"{name}=()" for name in _FEATURES).encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
@@ -51,14 +50,16 @@ def inline_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def dashboard_headers(scripts: Iterable[str]) -> Headers:
+def dashboard_headers(scripts: Iterable[str], *, camera: bool = False) -> Headers:
     """Return the headers of the dashboard's own answers.
 
     Args:
         scripts: source expressions of the inline scripts, as `Dash.csp_hashes()` gives them.
+        camera: whether the page may ask its viewer for the camera.
     """
     return _headers(
-        {
+        camera=camera,
+        allowed={
             "script-src": " ".join(["'self'", *scripts]),
             # Mantine, AG Grid and Plotly write styles as they draw, so neither hash nor nonce is
             # possible. A style alone could only load things, which the other lines forbid.
@@ -67,7 +68,7 @@ def dashboard_headers(scripts: Iterable[str]) -> Headers:
             "font-src": "'self' data:",
             "connect-src": "'self'",  # the websocket too
             "worker-src": "'self'",
-        }
+        },
     )
 
 
@@ -76,6 +77,12 @@ def small_page_headers(style: str) -> Headers:
     return _headers({"style-src": inline_hash(style), "img-src": "data:"})
 
 
-def _headers(allowed: dict[str, str]) -> Headers:
+def _headers(allowed: dict[str, str], *, camera: bool = False) -> Headers:
     policy = "; ".join(f"{name} {value}" for name, value in (_CLOSED | allowed).items())
-    return (*_COMMON, (b"content-security-policy", policy.encode("ascii")))
+    own = {"camera"} if camera else set()
+    features = ", ".join(f"{name}={'(self)' if name in own else '()'}" for name in _FEATURES)
+    return (
+        *_COMMON,
+        (b"permissions-policy", features.encode("ascii")),
+        (b"content-security-policy", policy.encode("ascii")),
+    )

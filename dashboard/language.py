@@ -60,6 +60,7 @@ NAMES: Final = (
     _("anger"),
     _("positive"),
     _("negative"),
+    _("text"),
     _("d"),
     _("h"),
     _("min"),

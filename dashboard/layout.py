@@ -9,26 +9,30 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboard.forwarding import Api
 from dashboard.language import LANGUAGES, current
 from dashboard.language import gettext as _
 from dashboard.notices import responsible_use, waiting
 from dashboard.panels import history_tools, panels
-from dashboard.pipeline import pipeline_panels
 from dashboard.scales import DEFAULT_RANGE_S, SCALES
 from dashboard.store import Store
 from dashboard.texts import span_text
 from dashboard.theme import FONT
-from dashboard.toolkit import hidden, label
+from dashboard.toolkit import hidden, label, place_for
+from dashboard.trying import try_panels
 from dashboard.view import source_options
 from dataflows.keys import ALL_SOURCES
 
 __all__ = ["INDEX", "page"]
 
-# Dash's own page has no language, which screen readers need.
+# Dash's own page has no language, which screen readers need. And it would ask for things only when
+# they are missing: for Plotly (whole), for what draws with it, and for what is on the page.
 INDEX: Final = """<!DOCTYPE html>
 <html lang="{language}">
 <head>
 {%metas%}
+<link rel="preload" href="/_dash-layout" as="fetch" crossorigin="anonymous">
+<link rel="preload" href="/_dash-dependencies" as="fetch" crossorigin="anonymous">
 <title>{%title%}</title>
 <link rel="icon" type="image/svg+xml" href="/assets/icon.svg">
 {%css%}
@@ -38,6 +42,8 @@ INDEX: Final = """<!DOCTYPE html>
 <noscript>This page needs JavaScript.</noscript>
 {%config%}
 {%scripts%}
+<script src="/first.js?v={version}"></script>
+<script src="/_dash-component-suites/dash/dcc/async-graph.js"></script>
 {%renderer%}
 </body>
 </html>"""
@@ -51,15 +57,16 @@ _PAUSE: Final[dict[str, Any]] = {"aria-pressed": "false"}
 _BADGE: Final[dict[str, Any]] = {"data-state": "connecting"}
 
 
-def page(store: Store, address: str, prefix: str) -> Component:
+def page(store: Store, address: str, prefix: str, api: Api) -> Component:
     """Return the layout of one page, as the state is now, so that nothing flashes.
 
     Args:
         store: the state.
         address: the Redis address to show, without credentials.
         prefix: the prefix of the keys in Redis.
+        api: what the REST API takes.
     """
-    stores = ("environment", "place", "moment", "controls", "status", "link", "feed-rows")
+    stores = ("environment", "place", "moment", "controls", "status", "link", "feed-rows", "parts")
     provider: Component = dmc.MantineProvider(
         [
             dcc.Store(id="page", data=uuid.uuid4().hex),
@@ -72,7 +79,8 @@ def page(store: Store, address: str, prefix: str) -> Component:
                     html.H1(_("Live sentiment"), id="heading", className="hidden-text"),
                     html.Div(waiting(address, prefix), id="empty", hidden=not store.empty),
                     html.Div([history_tools(), *panels()], id="main", hidden=store.empty),
-                    html.Div(pipeline_panels(), id="pipeline", hidden=True),
+                    html.Div(html.Div(id=place_for("pipeline")), id="pipeline", hidden=True),
+                    try_panels(api),
                 ],
                 id="content",
                 tabIndex="-1",
@@ -109,6 +117,7 @@ def _messages() -> dict[str, Any]:
             "live": _("Live sentiment"),
             "history": _("History"),
             "pipeline": _("Pipeline"),
+            "try": _("Try it"),
         },
     }
 
@@ -118,6 +127,7 @@ def _bar() -> Component:
         ("live", "/", _("Live")),
         ("history", "/history", _("History")),
         ("pipeline", "/pipeline", _("Pipeline")),
+        ("try", "/try", _("Try it")),
     )
     return html.Div(
         [

@@ -10,19 +10,24 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard.drawing import OTHER
+from dashboard.kinds import kinds_table
 from dashboard.language import gettext as _
 from dashboard.theme import EXPRESSION_ORDER, SENTIMENT_ORDER
-from dashboard.toolkit import card, figure, graph, label, legend
+from dashboard.toolkit import card, figure, graph_area, label, legend, place_for
 from dataflows.keys import ALL_SOURCES
 
-__all__ = ["history_tools", "panels"]
+__all__ = ["alerts_table", "feed_table", "history_tools", "panels"]
 
 FEED_HEIGHT: Final = "324px"
 ALERTS_HEIGHT: Final = "190px"
 
 
 def panels() -> list[Component]:
-    """Return everything below the header but the tools of the history page."""
+    """Return everything below the header but the tools of the history page.
+
+    Charts and tables have a place of their height: charts come when they have something to show,
+    tables after the first line.
+    """
     return [
         html.Dl(
             [
@@ -35,6 +40,7 @@ def panels() -> list[Component]:
             className="figures",
         ),
         html.Div([_side(""), _side(OTHER)], className="sides"),
+        card(_("Faces and texts"), html.Span(id="kinds-note"), kinds_table()),
         html.Div(
             [
                 card(
@@ -43,12 +49,12 @@ def panels() -> list[Component]:
                         html.Span(_("valence; faded where few were seen"), className="words"),
                         html.Span(id="heat-note"),
                     ],
-                    graph("heat", _("Valence by source and time"), area="heat-area"),
+                    graph_area("heat", _("Valence by source and time")),
                 ),
                 card(
                     _("Throughput"),
-                    "",
-                    graph("flow", _("Events per second, latency and lag over time")),
+                    html.Span(id="flow-note"),
+                    graph_area("flow", _("Events per second, latency and lag over time")),
                     only="live",
                 ),
             ],
@@ -57,13 +63,13 @@ def panels() -> list[Component]:
         card(
             _("Alerts"),
             html.Span(id="alerts-note"),
-            _alerts(),
+            html.Div(id=place_for("alerts"), style={"height": ALERTS_HEIGHT}),
             only="live",
         ),
         card(
             _("Latest events"),
             _("newest first"),
-            _feed(),
+            html.Div(id=place_for("feed"), style={"height": FEED_HEIGHT}),
             aside=html.Button("", id="new", className="pill", hidden=True),
             only="live",
         ),
@@ -154,20 +160,20 @@ def _side(prefix: str) -> Component:
         card(
             _("Valence"),
             html.Span(id=f"{prefix}rolling-note"),
-            graph(f"{prefix}valence", _("Rolling mean of valence over time, from -1 to 1")),
+            graph_area(f"{prefix}valence", _("Rolling mean of valence over time, from -1 to 1")),
             aside=None if prefix else html.Span(id="zone"),
         ),
         card(
             _("Expressions"),
             _("share of faces"),
             legend(expressions, f"{prefix}share-"),
-            graph(f"{prefix}mix", _("Shares of the seven expressions over time")),
+            graph_area(f"{prefix}mix", _("Shares of the seven expressions over time")),
         ),
         card(
             _("Sentiment"),
             _("share of faces and texts"),
             legend(sentiments, f"{prefix}share-of-"),
-            graph(f"{prefix}share", _("Shares of positive, neutral and negative over time")),
+            graph_area(f"{prefix}share", _("Shares of positive, neutral and negative over time")),
         ),
     ]
     head = html.Div(
@@ -176,7 +182,8 @@ def _side(prefix: str) -> Component:
     return html.Div([head, *cards], className="side beside" if prefix else "side")
 
 
-def _alerts() -> Component:
+def alerts_table() -> Component:
+    """Return the list of alerts."""
     columns: list[dict[str, Any]] = [
         {
             "field": "state",
@@ -209,9 +216,10 @@ def _alerts() -> Component:
     return grid
 
 
-def _feed() -> Component:
+def feed_table() -> Component:
+    """Return the feed of predictions."""
     number = {"type": "rightAligned"}
-    kinds = (*EXPRESSION_ORDER, "positive", "negative")
+    kinds = EXPRESSION_ORDER
     columns: list[dict[str, Any]] = [
         {"field": "time", "headerName": _("Time"), "width": 96},
         {"field": "source", "headerName": _("Source"), "flex": 2, "minWidth": 110},
@@ -222,6 +230,15 @@ def _feed() -> Component:
             "flex": 2,
             "minWidth": 140,
             "cellClassRules": {f"kind {name}": f"params.data.kind === '{name}'" for name in kinds},
+        },
+        {
+            "field": "text",
+            "headerName": _("Text"),
+            "flex": 1,
+            "minWidth": 120,
+            "cellClassRules": {
+                f"kind {name}": f"params.data.said === '{name}'" for name in SENTIMENT_ORDER
+            },
         },
         {"field": "confidence", "headerName": _("Confidence"), "width": 112, **number},
         {"field": "valence", "headerName": _("Valence"), "width": 96, **number},

@@ -6,22 +6,23 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-import dash_ag_grid as dag
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard.controls import Controls
+from dashboard.drift import drift_panels, drift_props
+from dashboard.grids import NUMBER, column, grid
 from dashboard.language import gettext as _
+from dashboard.model_uses import model_panels, model_props
 from dashboard.store import Store
 from dashboard.texts import MISSING, THIN_SPACE, age_text, decimal_text, percent_text
 from dashboard.toolkit import card
 from dashboard.view import Props
-from dashboard.workers import rejected_by_reason
+from dashboard.workers import catch_up_text, rejected_by_reason
 
 __all__ = ["pipeline_panels", "pipeline_props"]
 
 MIB: Final = 2**20
-_NUMBER: Final = {"type": "rightAligned"}
 
 
 def pipeline_panels() -> list[Component]:
@@ -42,31 +43,31 @@ def pipeline_panels() -> list[Component]:
                 card(
                     _("Processes"),
                     _("heartbeats of the last 10 s"),
-                    _grid(
+                    grid(
                         "workers",
                         _("No process of the flow reports"),
-                        _column("worker", _("Process"), flex=2, minWidth=140),
-                        _column("rate", _("Events/s"), **_NUMBER),
-                        _column("p50", "p50 (ms)", **_NUMBER),
-                        _column("p95", "p95 (ms)", **_NUMBER),
-                        _column("p99", "p99 (ms)", **_NUMBER),
-                        _column("lag", _("Lag"), **_NUMBER),
-                        _column("rejected", _("Rejected"), **_NUMBER),
-                        _column("up", _("Up for"), **_NUMBER),
-                        _column("models", _("Models"), flex=1, minWidth=120),
+                        column("worker", _("Process"), flex=2, minWidth=140),
+                        column("rate", _("Events/s"), **NUMBER),
+                        column("p50", "p50 (ms)", **NUMBER),
+                        column("p95", "p95 (ms)", **NUMBER),
+                        column("p99", "p99 (ms)", **NUMBER),
+                        column("lag", _("Lag"), **NUMBER),
+                        column("rejected", _("Rejected"), **NUMBER),
+                        column("up", _("Up for"), **NUMBER),
+                        column("models", _("Models"), flex=1, minWidth=120),
                     ),
                 ),
                 card(
                     _("Partitions"),
                     _("of the topic of events"),
-                    _grid(
+                    grid(
                         "partitions",
                         _("No partition is reported"),
-                        _column("partition", _("Partition"), flex=1),
-                        _column("position", _("Position"), flex=1, **_NUMBER),
-                        _column("end", _("End"), flex=1, **_NUMBER),
-                        _column("lag", _("Lag"), flex=1, **_NUMBER),
-                        _column("worker", _("Process"), flex=2, minWidth=140),
+                        column("partition", _("Partition"), flex=1),
+                        column("position", _("Position"), flex=1, **NUMBER),
+                        column("end", _("End"), flex=1, **NUMBER),
+                        column("lag", _("Lag"), flex=1, **NUMBER),
+                        column("worker", _("Process"), flex=2, minWidth=140),
                     ),
                 ),
             ],
@@ -76,12 +77,15 @@ def pipeline_panels() -> list[Component]:
             [
                 card(
                     _("Rejected by reason"),
-                    _("since the start of the processes"),
-                    _grid(
+                    [
+                        html.Span([_("since the start of the processes"), ", "]),
+                        html.A(_("latest dead letters"), href="#rejections"),
+                    ],
+                    grid(
                         "reasons",
                         _("Nothing was rejected"),
-                        _column("reason", _("Reason"), flex=2, minWidth=140),
-                        _column("count", _("Records"), flex=1, **_NUMBER),
+                        column("reason", _("Reason"), flex=2, minWidth=140),
+                        column("count", _("Records"), flex=1, **NUMBER),
                     ),
                 ),
                 card(
@@ -92,18 +96,21 @@ def pipeline_panels() -> list[Component]:
                             html.Code("sentistream dlq show"),
                         ]
                     ),
-                    _grid(
+                    grid(
                         "rejections",
                         _("Nothing was rejected lately"),
-                        _column("time", _("Time"), width=170),
-                        _column("reason", _("Reason"), flex=1, minWidth=130),
-                        _column("place", _("Topic, partition, offset"), flex=2, minWidth=180),
-                        _column("detail", _("Why"), flex=3, minWidth=200, tooltipField="detail"),
+                        column("time", _("Time"), width=170),
+                        column("reason", _("Reason"), flex=1, minWidth=130),
+                        column("place", _("Topic, partition, offset"), flex=2, minWidth=180),
+                        column("detail", _("Why"), flex=3, minWidth=200, tooltipField="detail"),
                     ),
+                    aside=html.Span(id="rejections-zone"),
                 ),
             ],
             className="charts rejected",
         ),
+        model_panels(),
+        drift_panels(),
     ]
 
 
@@ -164,6 +171,9 @@ def pipeline_props(store: Store, controls: Controls, wall: float) -> Props:
             for row in store.rejections
         ],
     }
+    props["rejections-zone", "children"] = controls.zone.spaced
+    props |= model_props(store.workers, controls)
+    props |= drift_props(store.drift, store.approvals, controls)
     return props | dict(_figures(store, sum(reasons.values())))
 
 
@@ -175,7 +185,7 @@ def _figures(store: Store, rejected: int) -> Iterator[tuple[tuple[str, str], str
     text = _("{rate} events per second").format(rate=decimal_text(rate, 1))
     yield ("workers-count-note", "children"), text if workers else _("no worker reports")
     yield ("lag-total-value", "children"), _whole(sum(lags)) if lags else MISSING
-    yield ("lag-total-note", "children"), catch_up_text(store) if lags else ""
+    yield ("lag-total-note", "children"), catch_up_text(store.vitals.catch_up_s()) if lags else ""
     total = sum(worker.rejected for worker in workers if math.isfinite(worker.rejected))
     events = sum(worker.events for worker in workers if math.isfinite(worker.events))
     yield ("rejected-total-value", "children"), _whole(max(total, rejected)) if workers else MISSING
@@ -189,7 +199,7 @@ def _figures(store: Store, rejected: int) -> Iterator[tuple[tuple[str, str], str
         ("models-used-value", "children"),
         next(iter(versions)) if len(versions) == 1 else (_("mixed") if versions else MISSING),
     )
-    yield ("models-used-note", "children"), "; ".join(sorted(versions)) if versions else ""
+    yield ("models-used-note", "children"), "; ".join(sorted(versions)) if len(versions) > 1 else ""
     memory = store.memory
     used = math.isfinite(memory.used)
     yield (
@@ -202,16 +212,6 @@ def _figures(store: Store, rejected: int) -> Iterator[tuple[tuple[str, str], str
     yield ("memory-used-note", "children"), limit if used else ""
 
 
-def catch_up_text(store: Store) -> str:
-    """Return when the lag will be gone at the pace of the last minute."""
-    seconds = store.vitals.catch_up_s()
-    if seconds is None:
-        return _("not shrinking")
-    if seconds == 0:
-        return _("nothing is waiting")
-    return _("caught up in {time}").format(time=age_text(seconds))
-
-
 def _figure(name: str, title: str) -> Component:
     return html.Div(
         [
@@ -219,35 +219,8 @@ def _figure(name: str, title: str) -> Component:
             html.Dd(html.Span(MISSING, id=f"{name}-value"), className="value"),
             html.Dd("", id=f"{name}-note", className="note"),
         ],
-        className="card figure",
+        className=f"card figure {name}",
     )
-
-
-def _grid(name: str, nothing: str, *columns: dict[str, Any]) -> Component:
-    grid: Component = dag.AgGrid(
-        id=name,
-        columnDefs=list(columns),
-        rowData=[],
-        getRowId="params.data.id",
-        defaultColDef={"sortable": False, "resizable": True, "suppressMovable": True},
-        dashGridOptions={
-            "rowHeight": 34,
-            "headerHeight": 36,
-            "animateRows": False,
-            "enableCellTextSelection": True,
-            "ensureDomOrder": True,
-            "domLayout": "autoHeight" if name != "rejections" else "normal",
-            "localeText": {"noRowsToShow": nothing},
-        },
-        className="feed",
-        style={"height": "324px"} if name == "rejections" else {"height": None},
-    )
-    return grid
-
-
-def _column(field: str, title: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    width = {} if {"flex", "width"} & options.keys() else {"width": 92}
-    return {"field": field, "headerName": title, **width, **options}
 
 
 def _models(versions: Any) -> str:  # noqa: ANN401

@@ -1,7 +1,8 @@
-"""What Redis holds without a stream of changes: heartbeats, rejections, its own memory."""
+"""What Redis holds without a stream of changes: heartbeats, rejections, drift, its own memory."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Any, Final, cast
@@ -9,12 +10,16 @@ from typing import Any, Final, cast
 from redis.asyncio import Redis
 
 from dashboard.workers import Heartbeat, Memory, RejectionRow
-from dataflows.keys import ALL_SOURCES, Keys
+from dataflows.drift_records import DriftRow, newest, parse, places
+from dataflows.feedback import Approval, approvals
+from dataflows.keys import ALL_SOURCES, HEARTBEAT_EXPIRY_S, Keys
 
 __all__ = ["Poll"]
 
 SCAN_S: Final = 10.0  # looking for new workers walks over all keys, so it is rare
 REJECTIONS: Final = 100
+DRIFT_S: Final = 10.0  # an hour is long, and there may be many sources
+DRIFT_HOURS: Final = 3  # of each source
 
 
 class Poll:
@@ -24,6 +29,8 @@ class Poll:
         self._keys = keys
         self._worker_keys: set[str] = set()
         self._scanned_at = -SCAN_S
+        self._drift: tuple[DriftRow, ...] = ()
+        self._drift_at = -DRIFT_S
 
     async def sources(self, client: Redis) -> dict[str, int]:
         """Return newest event time (epoch ms) by source; `*` is there as soon as anything is."""
@@ -49,9 +56,16 @@ class Poll:
         pipe = client.pipeline(transaction=False)
         for name in names:
             pipe.hgetall(name)
-        found = zip(names, await pipe.execute(), strict=True)
+            pipe.pttl(name)
+        answers = await pipe.execute()
+        now = time.monotonic()
         return tuple(
-            Heartbeat.parse(name.removeprefix(prefix), item) for name, item in found if item
+            # Its age is what is gone of its life in Redis, whatever the clocks say.
+            Heartbeat.parse(name.removeprefix(prefix), fields)._replace(
+                beat_at=now - (HEARTBEAT_EXPIRY_S - left_ms / 1000) if left_ms >= 0 else math.nan
+            )
+            for name, fields, left_ms in zip(names, answers[::2], answers[1::2], strict=True)
+            if fields
         )
 
     async def rejections(self, client: Redis) -> tuple[RejectionRow, ...]:
@@ -60,6 +74,25 @@ class Poll:
         rows = [RejectionRow.parse(fields) for _id, fields in entries]
         # A crash may tell one twice.
         return tuple({(row.topic, row.partition, row.offset): row for row in rows}.values())
+
+    async def drift(self, client: Redis, sources: dict[str, int]) -> tuple[DriftRow, ...]:
+        """Return the newest hours of the sources with the newest events, `*` first."""
+        if time.monotonic() - self._drift_at >= DRIFT_S:
+            asked = places(self._keys, sources)
+            pipe = client.pipeline(transaction=False)
+            for _source, key in asked:
+                pipe.hgetall(key)
+            answers = await pipe.execute() if asked else []
+            found = zip(asked, answers, strict=True)
+            rows = [row for (source, _key), fields in found for row in parse(source, fields)]
+            self._drift = tuple(newest(rows, DRIFT_HOURS))
+            self._drift_at = time.monotonic()
+        return self._drift
+
+    async def approvals(self, client: Redis) -> tuple[Approval, ...]:
+        """Return what people say of the predictions."""
+        fields = cast("dict[str, str]", await client.hgetall(self._keys.feedback))
+        return tuple(approvals(fields))
 
     async def memory(self, client: Redis) -> Memory:
         """Return what Redis uses."""

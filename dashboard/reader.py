@@ -24,7 +24,7 @@ from dashboard.redis_client import connect, end, public_address
 from dashboard.series import Integers
 from dashboard.store import ALERT_ROWS, FEED_ROWS, TOTAL, Name, Store
 from dashboard.vitals import Sample
-from dataflows.keys import Keys
+from dataflows.keys import ALL_SOURCES, Keys
 
 __all__ = ["Reader"]
 
@@ -123,10 +123,13 @@ class Reader:
         history = {name: await self._history(client, name, sources) for name in tracked}
         workers = await self._asked.heartbeats(client)
         rejections, memory = await self._asked.rejections(client), await self._asked.memory(client)
+        drift = await self._asked.drift(client, sources)
+        approvals = await self._asked.approvals(client)
 
         store = self._store
         store.reset(history)
         store.workers, store.rejections, store.memory = workers, rejections, memory
+        store.drift, store.approvals = drift, approvals
         for source, newest_ms in sources.items():
             store.see(source, newest_ms)
         if newest:
@@ -177,13 +180,18 @@ class Reader:
             await asyncio.sleep(POLL_S)
             await self._check_streams(client)
             store = self._store
-            for source, newest_ms in (await self._asked.sources(client)).items():
+            sources = await self._asked.sources(client)
+            for source, newest_ms in sources.items():
                 store.see(source, newest_ms)
+            store.drift = await self._asked.drift(client, sources)
+            store.approvals = await self._asked.approvals(client)
             store.workers = await self._asked.heartbeats(client)
             store.rejections = await self._asked.rejections(client)
             store.memory = await self._asked.memory(client)
             recent_ms = self._latency.p95_ms(store.workers)
-            store.vitals.add(Sample.of(time.time(), store.workers, recent_ms))
+            store.vitals.add(
+                Sample.of(time.time(), store.workers, recent_ms, store.newest_event_ms(ALL_SOURCES))
+            )
             self._changed()
 
     async def _check_streams(self, client: Redis) -> None:
@@ -207,12 +215,14 @@ class Reader:
         self._store.on_wanted = event.set
         while True:
             event.clear()
-            wanted = sorted(self._store.wanted)
-            if not wanted:
+            if not self._store.wanted:
                 await event.wait()
                 continue
-            sources = await self._asked.sources(client)
-            for name in wanted:
+            sources: dict[str, int] = {}
+            while self._store.wanted:
+                name = self._store.most_wanted
+                if name[0] not in sources:
+                    sources = await self._asked.sources(client)
                 self._store.track(name)
                 self._store.load(name, *await self._history(client, name, sources))
                 self._changed()

@@ -98,6 +98,12 @@ class Series:
         """Return the sum of the panes of the `seconds` seconds that end with that of `end`."""
         return Pane(*self.window(end, seconds).sum(axis=0).tolist())
 
+    def reaches(self, second: int) -> bool:
+        """Return whether something is held of a second (epoch s) or of before it."""
+        begin = self._oldest() + self.resolution_s
+        span = (second - begin) // self.resolution_s * self.resolution_s
+        return span >= 0 and bool(self.window(second, span + self.resolution_s)[:, _EVENTS].any())
+
     def _oldest(self) -> int:
         """Return the newest bucket (epoch s) that the ring does not hold any more."""
         return (self.newest or 0) - self._keep * self.resolution_s

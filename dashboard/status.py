@@ -11,10 +11,13 @@ from dashboard.language import gettext as _
 from dashboard.store import Store
 from dashboard.texts import age_text
 
-__all__ = ["LIVE_S", "Status", "status"]
+__all__ = ["LIVE_S", "SILENT_S", "Status", "status"]
 
-# An update younger than this is live. A worker's heartbeat expires after as long.
+# An update younger than this is live, as long as a worker may be there that waits for events.
 LIVE_S: Final = 10
+# Without a heartbeat for so long nobody is there: workers beat every two seconds, and are looked
+# at as often.
+SILENT_S: Final = 4.5
 
 State = Literal["connecting", "live", "stale", "disconnected"]
 
@@ -31,7 +34,7 @@ def status(store: Store, now: float) -> Status:
 
     Args:
         store: the state.
-        now: the clock on which `store.updated_at` was taken, in seconds.
+        now: the clock on which `store.updated_at` and heartbeats were taken, in seconds.
     """
     if store.redis == "connecting":
         return Status("connecting", _("opening Redis"))
@@ -40,9 +43,10 @@ def status(store: Store, now: float) -> Status:
     if store.updated_at is None:
         return Status("stale", _("no event yet"))
     silence_s = now - store.updated_at
-    if silence_s <= LIVE_S:
+    present = any(not now - worker.beat_at > SILENT_S for worker in store.workers)
+    if silence_s <= (LIVE_S if present else SILENT_S):
         return Status("live", "")
     reason = _("no new data for {time}").format(time=age_text(silence_s))
-    if not store.workers:
+    if not present:
         reason = _("{reason}, no worker reports").format(reason=reason)
     return Status("stale", reason)

@@ -14,6 +14,8 @@ from dashboard.feed import FeedRow
 from dashboard.series import Integers, Series
 from dashboard.vitals import Vitals
 from dashboard.workers import Heartbeat, Memory, RejectionRow
+from dataflows.drift_records import DriftRow
+from dataflows.feedback import Approval
 from dataflows.keys import ALL_SOURCES, RESOLUTIONS_S
 from dataflows.panes import Pane
 
@@ -44,8 +46,11 @@ class Store:
         workers: heartbeats that have not expired.
         rejections: the newest rejected records, newest first.
         memory: what Redis uses.
+        drift: the newest hours of drift, of all sources first.
+        approvals: what people say of the predictions.
         vitals: how the workers did since this process looks at them.
-        wanted: series that pages ask for and that are not loaded yet.
+        wanted: series that pages ask for and that are not loaded yet, and whether a line waits for
+            them.
         on_wanted: called when a series becomes wanted; must not block.
         version: changes whenever a pane of any series changes, or more is held.
         dirty: buckets (epoch s) of series of coarse resolution that have to be read again.
@@ -59,8 +64,10 @@ class Store:
         self.workers: tuple[Heartbeat, ...] = ()
         self.rejections: tuple[RejectionRow, ...] = ()
         self.memory = Memory()
+        self.drift: tuple[DriftRow, ...] = ()
+        self.approvals: tuple[Approval, ...] = ()
         self.vitals = Vitals()
-        self.wanted: set[Name] = set()
+        self.wanted: dict[Name, bool] = {}
         self.on_wanted: Callable[[], None] = lambda: None
         self.version = 0
         self.dirty: set[tuple[Name, int]] = set()
@@ -79,13 +86,24 @@ class Store:
         """Series that are held."""
         return tuple(self._series)
 
-    def series(self, source: str, resolution_s: int = 1) -> Series | None:
-        """Return the panes of a source; `None` when they have to be loaded first (then wanted)."""
+    @property
+    def most_wanted(self) -> Name:
+        """What to load next: what a line waits for, and then the rest."""
+        return min(self.wanted, key=lambda name: (not self.wanted[name], name))
+
+    def series(self, source: str, resolution_s: int = 1, *, line: bool = False) -> Series | None:
+        """Return the panes of a source; `None` when they have to be loaded first (then wanted).
+
+        Args:
+            source: `*` for all.
+            resolution_s: seconds of a pane.
+            line: whether nothing of the page can be drawn without them.
+        """
         name = (source, resolution_s)
         series = self._series.get(name)
         if series is None:
             if len(self.wanted) < MAX_SERIES:
-                self.wanted.add(name)
+                self.wanted[name] = line or self.wanted.get(name, False)
                 self.on_wanted()
         else:
             self._series.move_to_end(name)
@@ -122,7 +140,7 @@ class Store:
         The shapes are those of `Series.fill`.
         """
         self.version += 1
-        self.wanted.discard(name)
+        self.wanted.pop(name, None)
         series = self._series.get(name)
         if series is None:
             return

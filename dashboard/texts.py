@@ -14,6 +14,7 @@ __all__ = [
     "age_text",
     "count_text",
     "decimal_text",
+    "grouped",
     "percent_text",
     "span_text",
 ]
@@ -61,4 +62,9 @@ def percent_text(share: float, digits: int = 0) -> str:
 
 def count_text(count: int, noun: str) -> str:
     """Return a count with its noun in the right form, thousands apart."""
-    return f"{count:,}".replace(",", THIN_SPACE) + f" {noun}"
+    return f"{grouped(count)} {noun}"
+
+
+def grouped(count: int) -> str:
+    """Return a count, thousands apart."""
+    return f"{count:,}".replace(",", THIN_SPACE)

@@ -7,12 +7,10 @@ from typing import Any, Final
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.charts.parts import blank
 from dashboard.language import current
 from dashboard.texts import MISSING
-from dashboard.theme import palette
 
-__all__ = ["card", "figure", "graph", "hidden", "label", "legend"]
+__all__ = ["card", "figure", "graph", "graph_area", "hidden", "label", "legend", "place_for"]
 
 _GRAPH: Final = {"displayModeBar": False, "scrollZoom": False, "doubleClick": "reset"}
 # What Plotly writes on axes of time, where its own English does not do.
@@ -60,21 +58,22 @@ def card(
     )
 
 
-def graph(name: str, text: str, area: str = "") -> Component:
-    """Return a chart with what a screen reader says of it, and the id of its frame if any."""
-    frame = {"id": area} if area else {}
-    return html.Div(
-        dcc.Graph(
-            id=name,
-            figure=blank(palette(dark=False)),
-            config=_config(),
-            responsive=True,
-            style={"height": "100%"},
-        ),
-        role="group",
-        className="plot-area",
-        **label(text) | frame,
+def graph_area(name: str, text: str) -> Component:
+    """Return the place of a chart, with what a screen reader says of it."""
+    return html.Div(id=place_for(name), role="group", className="plot-area", **label(text))
+
+
+def graph(name: str, figure: Any) -> Component:  # noqa: ANN401 - Dash's own annotation differs
+    """Return the chart itself, with its first figure."""
+    chart: Component = dcc.Graph(
+        id=name, figure=figure, config=_config(), responsive=True, style={"height": "100%"}
     )
+    return chart
+
+
+def place_for(name: str) -> str:
+    """Return the id of the place of a part that comes later."""
+    return f"{name}-area"
 
 
 def _config() -> Any:  # noqa: ANN401 - Dash has a type of its own for it

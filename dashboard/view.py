@@ -16,17 +16,26 @@ from dashboard.charts.shares import FACE_COLUMNS, SENTIMENT_COLUMNS
 from dashboard.controls import Controls
 from dashboard.drawing import Side, heat_sources
 from dashboard.feed import FeedRow
+from dashboard.kinds import Apart, apart, kinds_texts
 from dashboard.language import gettext as _
 from dashboard.language import ngettext
 from dashboard.status import status
 from dashboard.store import Store
-from dashboard.texts import MISSING, age_text, count_text, decimal_text, percent_text, span_text
+from dashboard.texts import (
+    MISSING,
+    THIN_SPACE,
+    age_text,
+    count_text,
+    decimal_text,
+    percent_text,
+    span_text,
+)
 from dashboard.theme import EXPRESSION_ORDER, SENTIMENT_ORDER
-from dashboard.workers import describe
+from dashboard.workers import catch_up_text, describe
 from dataflows.keys import ALL_SOURCES, EXPIRY_S
 from dataflows.panes import EMPTY, Pane, statistics
 
-__all__ = ["Props", "connection", "source_options", "texts"]
+__all__ = ["Props", "connection", "shown_place", "source_options", "texts"]
 
 RowT = TypeVar("RowT", FeedRow, AlertRow)
 # (component id, property) → value
@@ -46,6 +55,18 @@ def connection(store: Store, now: float) -> Props:
     return {("status", "data"): {"state": judged.state, "detail": judged.detail}}
 
 
+def shown_place(store: Store, controls: Controls) -> Props:
+    """Return what can be seen and how high it is, to be told before charts are drawn in it."""
+    pipeline = controls.place == "pipeline"
+    height = HEAT_FRAME_PX + HEAT_ROW_PX * max(4, len(heat_sources(store)))
+    return {
+        ("heat-area", "style"): {"height": f"{height}px"},
+        ("empty", "hidden"): not store.empty or pipeline,
+        ("main", "hidden"): store.empty or pipeline,
+        ("pipeline", "hidden"): not pipeline,
+    }
+
+
 def texts(
     store: Store, shown: Iterable[Side], controls: Controls, now: float, wall: float
 ) -> Props:
@@ -58,25 +79,21 @@ def texts(
         now: the clock of `store.updated_at`, in seconds.
         wall: the time of day (epoch s).
     """
-    zone = controls.zone.name.replace("_", " ")
     options = source_options(store, (controls.source, controls.other))
     props: Props = {
         **connection(store, now),
         ("source", "data"): options,
-        ("zone", "children"): _("event time, {zone}").format(zone=zone),
-        ("empty", "hidden"): not store.empty or controls.place == "pipeline",
-        ("main", "hidden"): store.empty or controls.place == "pipeline",
-        ("pipeline", "hidden"): controls.place != "pipeline",
+        ("zone", "children"): _("event time, {zone}").format(zone=controls.zone.spaced),
     }
     if controls.place == "live":
+        lags = any(math.isfinite(worker.lag) for worker in store.workers)
+        props["flow-note", "children"] = catch_up_text(store.vitals.catch_up_s()) if lags else ""
         props[("feed-rows", "data")] = [
             _row(row, controls) for row in islice(_of(store.feed, controls.source), SHOWN_ROWS)
         ]
-        alerts = _of(reversed(store.alerts.values()), controls.source)
-        props["alerts", "rowData"] = [
-            alert_row(alert, controls.zone) for alert in islice(alerts, SHOWN_ALERTS)
-        ]
-        lasting = sum(alert.ended is None for alert in store.alerts.values())
+        alerts = list(_of(reversed(store.alerts.values()), controls.source))
+        props["alerts", "rowData"] = [alert_row(a, controls.zone) for a in alerts[:SHOWN_ALERTS]]
+        lasting = sum(alert.ended is None for alert in alerts)
         props["alerts-note", "children"] = (
             _("{count} last now").format(count=lasting) if lasting else _("none lasts now")
         )
@@ -99,12 +116,11 @@ def source_options(store: Store, chosen: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _heat(store: Store) -> Props:
-    shown, count = len(heat_sources(store)), len(store.sources)
+    count = len(store.sources)
     note = count_text(count, ngettext("source", "sources", count))
     if count > MAX_ROWS:
-        note = _("{shown} of {all}").format(shown=shown, all=note)
-    height = f"{HEAT_FRAME_PX + HEAT_ROW_PX * max(4, shown)}px"
-    return {("heat-note", "children"): note, ("heat-area", "style"): {"height": height}}
+        note = _("{shown} of {all}").format(shown=MAX_ROWS, all=note)
+    return {("heat-note", "children"): note}
 
 
 def _scrubber(store: Store, controls: Controls) -> Props:
@@ -129,10 +145,13 @@ def _side(store: Store, side: Side, controls: Controls, wall: float) -> Props:
     total = before = recent = EMPTY
     if side.series is not None and side.end is not None:
         total = side.series.total(side.end, controls.range_s)
-        before = side.series.total(side.end - controls.range_s, controls.range_s)
+        begin = side.end - controls.range_s
+        if side.series.reaches(begin - controls.range_s * 9 // 10):  # else it is a scrap of one
+            before = side.series.total(begin, controls.range_s)
     seconds = store.series(side.source) if not side.prefix else None
     if seconds is not None and side.end is not None:
-        recent = seconds.total(side.end - 1, RATE_S)  # the newest second is still filling
+        newest = seconds.newest if controls.end is None else side.end
+        recent = seconds.total((newest or side.end) - 1, RATE_S)  # the newest is still filling
     named = _figures(total, before, controls)
     width = span_text(controls.scale.rolling_s)
     rolling = {"rolling-note": _("{width} rolling mean with its 95 % band").format(width=width)}
@@ -140,10 +159,21 @@ def _side(store: Store, side: Side, controls: Controls, wall: float) -> Props:
         named = {name: text for name, text in named.items() if name.startswith("share-")}
     else:
         named |= _rate(store, recent, before, controls) | _age(store, controls, wall)
+        named |= kinds_texts(_apart(store, side, total, controls))
     named |= rolling
     if controls.compare != "none":
         named |= _heading(side, total, controls)
     return {(f"{side.prefix}{name}", "children"): text for name, text in named.items()}
+
+
+def _apart(store: Store, side: Side, total: Pane, controls: Controls) -> Apart:
+    """Return faces and texts apart, from the sources that the heatmap has for all of them."""
+    end = side.end
+    if side.source != ALL_SOURCES or end is None:
+        return apart(total, [total])
+    resolution = controls.scale.heat_resolution_s
+    rows = (store.series(name, resolution) for name in heat_sources(store))
+    return apart(total, (row.total(end, controls.range_s) for row in rows if row is not None))
 
 
 def _heading(side: Side, total: Pane, controls: Controls) -> dict[str, str]:
@@ -210,12 +240,18 @@ def _rate(store: Store, recent: Pane, before: Pane, controls: Controls) -> dict[
 def _age(store: Store, controls: Controls, wall: float) -> dict[str, str]:
     newest_ms = store.newest_event_ms(controls.source)
     if newest_ms is None:
-        return {"age-value": MISSING, "age-note": _("no event")}
+        return {"age-value": MISSING, "age-note": _("no event"), "age-change": ""}
     today = wall - newest_ms / 1000 < 12 * 3600
     clock = controls.zone.clock if today else controls.zone.date_and_clock
+    # What the age usually was: that of one moment says little. Known of all sources together.
+    known = controls.source == ALL_SOURCES
+    longer = store.vitals.age_change_s(controls.range_s) if known else math.nan
+    text = decimal_text(longer, 1, sign=True)
+    change = text if text == MISSING else f"{text}{THIN_SPACE}s"
     return {
         "age-value": age_text(wall - newest_ms / 1000),
         "age-note": _("newest {moment}").format(moment=clock(newest_ms)),
+        "age-change": _change(change, controls),
     }
 
 
@@ -242,14 +278,23 @@ def _of(rows: Iterable[RowT], source: str) -> Iterator[RowT]:
 
 
 def _row(row: FeedRow, controls: Controls) -> dict[str, Any]:
-    label = _expression(row.label) if row.label else _("none")
+    label = _expression(row.label) if row.faces else MISSING if row.text else _("none")
     return {
         "id": row.key,
         "time": controls.zone.clock(row.time_ms),
         "source": row.source,
         "faces": row.faces,
         "expression": f"{label} + {row.more}" if row.more else label,
-        "kind": row.label,
+        "kind": row.label if row.faces else "",
+        "text": _text(row),
+        "said": row.text,
         "confidence": MISSING if row.confidence is None else percent_text(row.confidence),
         "valence": MISSING if row.valence is None else decimal_text(row.valence, sign=True),
     }
+
+
+def _text(row: FeedRow) -> str:
+    """Return the sentiment of a text, with its language where the model does not know it."""
+    if not row.text:
+        return MISSING
+    return f"{_(row.text)} ({row.language})" if row.language else _(row.text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,16 +23,33 @@ TREND_S: Final = 60.0
 
 
 class Sample(NamedTuple):
-    """All workers at one moment (epoch s): events/s, p95 of late (ms), the lag (records)."""
+    """The stream at one moment (epoch s).
+
+    Events/s, p95 of late (ms) and lag (records) of all workers; age of the newest event (s).
+    """
 
     at: float
     events_per_s: float
     latency_ms: float
     lag: float
+    age_s: float = math.nan
 
     @classmethod
-    def of(cls, at: float, workers: Sequence[Heartbeat], latency_ms: float = math.nan) -> Sample:
-        """Sum up what the workers tell; NaN is what none of them tells."""
+    def of(
+        cls,
+        at: float,
+        workers: Sequence[Heartbeat],
+        latency_ms: float = math.nan,
+        newest_ms: float | None = None,
+    ) -> Sample:
+        """Sum up what the workers tell; NaN is what none of them tells.
+
+        Args:
+            at: epoch s.
+            workers: those that report.
+            latency_ms: p95 of late.
+            newest_ms: time of the newest event (epoch ms).
+        """
         rates = _told(worker.events_per_s for worker in workers)
         lags = _told(worker.lag for worker in workers)
         return cls(
@@ -39,6 +57,7 @@ class Sample(NamedTuple):
             sum(rates) if rates else math.nan,
             latency_ms,
             sum(lags) if lags else math.nan,
+            math.nan if newest_ms is None else at - newest_ms / 1000,
         )
 
 
@@ -47,6 +66,7 @@ class Vitals:
 
     def __init__(self) -> None:
         self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._longer_s: dict[float, float] = {}
 
     @property
     def newest(self) -> float:
@@ -61,6 +81,7 @@ class Vitals:
     def add(self, sample: Sample) -> None:
         """Add the newest sample."""
         self._samples.append(sample)
+        self._longer_s.clear()
 
     def window(self, end: float, seconds: float, most: int = 400) -> tuple[Floats, Floats, Floats]:
         """Return times (epoch ms), latency (ms) and lag of the seconds before `end`.
@@ -74,6 +95,24 @@ class Vitals:
         found = found[:: max(1, math.ceil(len(found) / most))]
         table = np.array(found, dtype=np.float64).reshape(-1, len(Sample._fields))
         return np.round(table[:, 0] * 1000), table[:, 2], table[:, 3]
+
+    def age_change_s(self, seconds: float) -> float:
+        """Return by how much the median age (s) of the newest event has grown on the period before.
+
+        Kept until the next sample: many pages ask, many times.
+
+        Args:
+            seconds: of either period; the later one ends with the newest sample.
+        """
+        if seconds not in self._longer_s:
+            now, before = (self._age_s(self.newest - ago, seconds) for ago in (0.0, seconds))
+            self._longer_s[seconds] = now - before
+        return self._longer_s[seconds]
+
+    def _age_s(self, end: float, seconds: float) -> float:
+        ages = [sample.age_s for sample in self._samples if end - seconds < sample.at <= end]
+        ages = _told(ages)
+        return median(ages) if ages else math.nan
 
     def catch_up_s(self) -> float | None:
         """Return in how many seconds there will be no lag, `None` when it does not shrink."""

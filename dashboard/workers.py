@@ -13,10 +13,19 @@ from typing import Any, NamedTuple
 
 from dashboard.language import gettext as _
 from dashboard.language import ngettext
-from dashboard.texts import THIN_SPACE, count_text
+from dashboard.texts import THIN_SPACE, age_text, count_text
+from dataflows.agreement import Agreement, decode
 from dataflows.telemetry import Histogram
 
-__all__ = ["Heartbeat", "Memory", "Progress", "RejectionRow", "describe", "rejected_by_reason"]
+__all__ = [
+    "Heartbeat",
+    "Memory",
+    "Progress",
+    "RejectionRow",
+    "catch_up_text",
+    "describe",
+    "rejected_by_reason",
+]
 
 
 class Progress(NamedTuple):
@@ -26,6 +35,24 @@ class Progress(NamedTuple):
     position: float
     end: float
     lag: float
+
+
+class Change(NamedTuple):
+    """How a model came into use in a process.
+
+    Attributes:
+        since: when it did (epoch s).
+        previous: the version before, empty if there was none.
+        refused: a version that was to be used and may not; empty if `ACTIVE` is unreadable.
+        reason: why.
+        pinned: whether a setting names the version in use.
+    """
+
+    since: float = math.nan
+    previous: str = ""
+    refused: str | None = None
+    reason: str = ""
+    pinned: bool = False
 
 
 class Heartbeat(NamedTuple):
@@ -43,6 +70,9 @@ class Heartbeat(NamedTuple):
         partitions: those it reads.
         models: kind → version of those in use.
         latency_counts: of the histogram since its start; empty if unknown.
+        beat_at: when it was sent, on our monotonic clock (s).
+        model_changes: kind → how its model came into use.
+        shadow: how models that are tried compare.
     """
 
     worker: str
@@ -58,6 +88,9 @@ class Heartbeat(NamedTuple):
     partitions: tuple[Progress, ...] = ()
     models: Mapping[str, str] = {}
     latency_counts: tuple[int, ...] = ()
+    beat_at: float = math.nan
+    model_changes: Mapping[str, Change] = {}
+    shadow: tuple[Agreement, ...] = ()
 
     @classmethod
     def parse(cls, worker: str, fields: Mapping[str, str]) -> Heartbeat:
@@ -79,6 +112,8 @@ class Heartbeat(NamedTuple):
             tuple(_progress(number, told) for number, told in partitions.items()),
             {kind: str(version) for kind, version in models.items() if version},
             _counts(fields.get("latency_histogram", "")),
+            model_changes=_changes(fields.get("model_changes")),
+            shadow=tuple(decode(fields.get("shadow"))),
         )
 
 
@@ -142,9 +177,32 @@ def describe(workers: Sequence[Heartbeat], latency_ms: float = math.nan) -> str:
     return " · ".join(parts)
 
 
+def catch_up_text(seconds: float | None) -> str:
+    """Return when the lag will be gone at its present pace, `None` if it does not shrink."""
+    if seconds is None:
+        return _("not shrinking")
+    if seconds == 0:
+        return _("nothing is waiting")
+    return _("caught up in {time}").format(time=age_text(seconds))
+
+
 def _progress(partition: str, told: Any) -> Progress:  # noqa: ANN401
     told = told if isinstance(told, dict) else {}
     return Progress(partition, *(_number(told.get(name)) for name in ("position", "end", "lag")))
+
+
+def _changes(text: str | None) -> dict[str, Change]:
+    return {
+        kind: Change(
+            _number(told.get("since")),
+            str(told.get("previous") or ""),
+            None if told.get("refused") is None else str(told["refused"]),
+            str(told.get("reason") or ""),
+            told.get("pinned") is True,
+        )
+        for kind, told in _object(text).items()
+        if isinstance(told, dict)
+    }
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -19,10 +19,19 @@ from dataflows.alert_options import FORGET_S, AlertOptions
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
 
-__all__ = ["RULES", "Alert", "AlertState", "Rule", "Watch"]
+__all__ = ["DRIFT_RULES", "RULES", "Alert", "AlertState", "Rule", "Watch"]
 
-Rule = Literal["valence_shift", "negative_share", "confidence_drop", "silent"]
+Rule = Literal[
+    "valence_shift",
+    "negative_share",
+    "confidence_drop",
+    "silent",
+    "mix_drift",
+    "confidence_drift",
+    "embedding_drift",
+]
 RULES: Final[tuple[Rule, ...]] = ("valence_shift", "negative_share", "confidence_drop")
+DRIFT_RULES: Final[tuple[Rule, ...]] = ("mix_drift", "confidence_drift", "embedding_drift")
 WARM_UP: Final = 5  # a baseline is of use after so many times `min_observations`
 
 # Of a second or a window: n, sum and sum of squares of valence, sum of confidence, negative ones.

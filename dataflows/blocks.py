@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from dataflows.keys import RESOLUTIONS_S
@@ -49,19 +50,6 @@ class Partial:
     newest_ms: int = 0
     stamps_ms: list[int] = field(default_factory=list)
 
-    def add(self, time_ms: int, pane: Pane, stamp_ms: int | None) -> None:
-        """Add one event."""
-        _add(self.panes, time_ms // 1000, pane)
-        self.newest_ms = max(self.newest_ms, time_ms)
-        if stamp_ms is not None:
-            self.stamps_ms.append(stamp_ms)
-
-    def include(self, other: Partial) -> None:
-        """Add the sums of another source; the timestamps of its records stay there."""
-        for bucket, pane in other.panes.items():
-            _add(self.panes, bucket, pane)
-        self.newest_ms = max(self.newest_ms, other.newest_ms)
-
 
 class Delta(NamedTuple):
     """What one minute of one source has to add."""
@@ -87,9 +75,10 @@ class Restore(NamedTuple):
 
 
 class Leave(NamedTuple):
-    """One of so many minutes of a source that leave the state together."""
+    """One of so many minutes that leave the state together when this is the source's newest."""
 
     minutes: int
+    newest_ms: int
 
 
 def horizon_s(newest_ms: int, kept_s: int) -> int:
@@ -117,6 +106,9 @@ class OpenMinutes:
         }
         taken = set(self._slots.values())
         self._free = set(range(max(taken, default=0))) - taken
+        self._oldest_first = sorted(self._slots)  # a heap
+        self._runs: list[tuple[int, int, int]] | None = None  # of the slots, once asked for
+        self._closed: set[int] = set()  # slots, since the last snapshot
 
     def split(self, partial: Partial) -> tuple[dict[int, Delta], int]:
         """Cut a partial by minute.
@@ -127,25 +119,29 @@ class OpenMinutes:
         """
         # As it was before: a gap of event time inside of a batch lets nothing of it expire.
         horizon = self._horizon()
-        self._newest_ms = max(self._newest_ms, partial.newest_ms)
+        newest_ms = partial.newest_ms
+        self._newest_ms = max(self._newest_ms, newest_ms)
         expired = 0
-        deltas: dict[int, Delta] = {}
+        minutes: dict[int, Panes] = {}
         for bucket, pane in partial.panes.items():
-            minute = bucket // MINUTE_S * MINUTE_S
-            if minute < horizon:
-                expired += pane.events
-                continue
-            if minute not in deltas:
-                deltas[minute] = Delta({}, 0, [])
-            deltas[minute].panes[bucket] = pane
-        for minute, delta in deltas.items():
-            newest_ms = min(partial.newest_ms, (minute + MINUTE_S) * 1000 - 1)
-            deltas[minute] = delta._replace(newest_ms=newest_ms)
-        if deltas and partial.stamps_ms:
-            newest = max(deltas)
-            deltas[newest] = deltas[newest]._replace(stamps_ms=partial.stamps_ms)
-        for minute in sorted(deltas.keys() - self._slots.keys()):
-            self._slots[minute] = self._take_slot()
+            minute = bucket - bucket % MINUTE_S
+            panes = minutes.get(minute)
+            if panes is None:
+                if minute < horizon:
+                    expired += pane.events
+                    continue
+                panes = minutes[minute] = {}
+            panes[bucket] = pane
+        newest = max(minutes, default=0)
+        deltas = {}
+        for minute in sorted(minutes):
+            ends_ms = (minute + MINUTE_S) * 1000 - 1
+            stamps_ms = partial.stamps_ms if minute == newest else []
+            deltas[minute] = Delta(minutes[minute], min(newest_ms, ends_ms), stamps_ms)
+            if minute not in self._slots:
+                self._slots[minute] = self._take_slot()
+                heappush(self._oldest_first, minute)
+                self._runs = None
         return deltas, expired
 
     def slot(self, minute: int) -> int:
@@ -159,22 +155,29 @@ class OpenMinutes:
 
     def close(self) -> list[int]:
         """Close the minutes that have left the state, and return their slots, the oldest first."""
-        horizon = self._horizon()
-        return self._release(sorted(minute for minute in self._slots if minute < horizon))
+        horizon, closed = self._horizon(), []
+        while self._oldest_first and self._oldest_first[0] < horizon:
+            closed.append(heappop(self._oldest_first))
+        return self._release(closed) if closed else closed
 
     def leave(self) -> list[int]:
-        """Close all minutes and return their slots, that of the newest one first."""
-        return self._release(self.newest_first())
+        """Close all minutes; return their slots, and others whose words may be on the way."""
+        slots = self._release(self.newest_first())
+        self._oldest_first.clear()
+        return slots + sorted(self._closed.difference(slots)) if slots else slots
 
     def newest_first(self) -> list[int]:
         """Return the open minutes (start, epoch s), the newest one first."""
         return sorted(self._slots, reverse=True)
 
     def snapshot(self) -> OpenState:
-        """Return the newest event time (ms) and the open minutes as runs.
+        """Return the newest event time (ms) and runs of open minutes: first, count, first slot."""
+        self._closed.clear()
+        if self._runs is None:
+            self._runs = self._in_runs()
+        return self._newest_ms, self._runs
 
-        A run is its first minute (epoch s), how many minutes follow each other, and the first slot.
-        """
+    def _in_runs(self) -> list[tuple[int, int, int]]:
         runs: list[tuple[int, int, int]] = []
         for minute, slot in sorted(self._slots.items()):
             first, count, first_slot = runs.pop() if runs else (minute, 0, slot)
@@ -182,7 +185,7 @@ class OpenMinutes:
                 runs.append((first, count + 1, first_slot))
             else:
                 runs += [(first, count, first_slot), (minute, 1, slot)]
-        return self._newest_ms, runs
+        return runs
 
     def _take_slot(self) -> int:
         # All numbers below the number of minutes are in use once none of them is free.
@@ -191,8 +194,10 @@ class OpenMinutes:
         return slot
 
     def _release(self, minutes: list[int]) -> list[int]:
+        self._runs = None
         slots = [self._slots.pop(minute) for minute in minutes]
         self._free.update(slots)
+        self._closed.update(slots)
         return slots
 
     def _horizon(self) -> int:
@@ -211,7 +216,7 @@ class Change(NamedTuple):
         restored: the packed 1 s panes of the minute after a restart. They are in Redis already;
             they only tell the rolling windows what was there.
         minutes: how many minutes of the source are restored or leave, this one included.
-        left: the minute has left the state, with all others of its source.
+        left: the newest event time of its source, with which the minute has left the state.
         rewritten: the change is the whole minute once more, for a Redis that has lost it.
     """
 
@@ -220,43 +225,42 @@ class Change(NamedTuple):
     stamps_ms: list[int]
     restored: bytes | None = None
     minutes: int = 0
-    left: bool = False
+    left: int | None = None
     rewritten: bool = False
 
 
 class Minute:
-    """The panes of one minute of one source.
+    """The panes of one minute of one source, packed between two epochs: a tenth of the memory."""
 
-    Between two epochs its 1 s panes are kept packed, which takes a tenth of the memory.
-    """
+    __slots__ = ("_newest_ms", "_packed", "_panes")
 
     def __init__(self, state: tuple[bytes, int] | None = None) -> None:
         """Start empty, or from what `snapshot` returned."""
-        self._packed: bytes | None = None
-        self._panes: dict[int, Panes] = {resolution: {} for resolution in RESOLUTIONS_S}
-        self._newest_ms = 0
-        if state is not None:
-            self._packed, self._newest_ms = state
+        self._panes: dict[int, Panes] = {}  # by resolution; none while they are packed
+        self._packed: bytes | None = state[0] if state else None
+        self._newest_ms = state[1] if state else 0
 
     def add(self, deltas: Iterable[Delta]) -> Change:
         """Add deltas and return what is now true."""
-        held = self._unpacked()
-        changed: set[int] = set()
+        added: Panes = {}
         stamps_ms: list[int] = []
         for delta in deltas:
             for bucket, pane in delta.panes.items():
-                for resolution, panes in held.items():
-                    _add(panes, bucket // resolution * resolution, pane)
-            changed |= delta.panes.keys()
+                _add(added, bucket, pane)
             stamps_ms += delta.stamps_ms
             self._newest_ms = max(self._newest_ms, delta.newest_ms)
-        told = {
-            resolution: {
-                start: panes[start]
-                for start in sorted({bucket // resolution * resolution for bucket in changed})
-            }
-            for resolution, panes in held.items()
-        }
+        told: dict[int, Panes] = {}
+        in_order = sorted(added.items())
+        for resolution, held in self._unpacked().items():
+            changed: Panes = {}
+            for bucket, pane in in_order:
+                _add(changed, bucket - bucket % resolution, pane)
+            for start, pane in changed.items():
+                old = held.get(start)
+                if old is not None:
+                    changed[start] = old.merge(pane)
+            held.update(changed)
+            told[resolution] = changed
         return Change(told, self._newest_ms, stamps_ms)
 
     def whole(self) -> Change:
@@ -268,21 +272,22 @@ class Minute:
         """Return the whole minute, one of so many, for the rolling windows after a restart."""
         return Change({}, self._newest_ms, [], restored=self.snapshot()[0], minutes=minutes)
 
-    def left(self, minutes: int) -> Change:
-        """Return that this was one of so many minutes of a source, and all have left the state."""
-        return Change({}, self._newest_ms, [], minutes=minutes, left=True)
+    def left(self, leave: Leave) -> Change:
+        """Return that the minute has left the state."""
+        return Change({}, self._newest_ms, [], minutes=leave.minutes, left=leave.newest_ms)
 
     def snapshot(self) -> tuple[bytes, int]:
         """Return the packed panes and the newest event time (ms)."""
         if self._packed is None:
-            self._packed = pack(self._panes[1])
-            self._panes = {resolution: {} for resolution in RESOLUTIONS_S}
+            self._packed = pack(self._panes.get(1, {}))
+            self._panes = {}
         return self._packed, self._newest_ms
 
     def _unpacked(self) -> dict[int, Panes]:
         """Return the panes by resolution; coarse ones are sums of 1 s panes."""
-        if self._packed is not None:
-            for bucket, pane in unpack(self._packed).items():
+        if not self._panes:
+            self._panes = {resolution: {} for resolution in RESOLUTIONS_S}
+            for bucket, pane in unpack(self._packed).items() if self._packed else ():
                 for resolution, panes in self._panes.items():
                     _add(panes, bucket // resolution * resolution, pane)
             self._packed = None

@@ -100,8 +100,14 @@ def consumer(kafka: KafkaSettings) -> Consumer:
     )
 
 
-def producer(kafka: KafkaSettings) -> Producer:
-    """Return an idempotent producer that waits for a broker that is away without a limit."""
+def producer(kafka: KafkaSettings, *, tell_successes: bool = True) -> Producer:
+    """Return an idempotent producer that waits for a broker that is away without a limit.
+
+    Args:
+        kafka: the settings of the broker.
+        tell_successes: whether `on_delivery` is also called for what was delivered. `flush` tells
+            that all is settled in any case.
+    """
     return open_client(
         Producer,
         kafka,
@@ -110,13 +116,14 @@ def producer(kafka: KafkaSettings) -> Producer:
             "message.timeout.ms": 0,
             "message.max.bytes": MESSAGE_BYTES,
             "linger.ms": 1,
+            "delivery.report.only.error": not tell_successes,
             "compression.type": "none",  # pictures are compressed already
         },
     )
 
 
 def ensure_topics(settings: Settings) -> None:
-    """Create the topics of the flow that do not exist yet, and log that.
+    """Create the topics of the flow and the API that do not exist yet, and log that.
 
     Raises:
         ServiceError: no broker answers, or a topic cannot be created.
@@ -124,7 +131,7 @@ def ensure_topics(settings: Settings) -> None:
     kafka = settings.kafka
     admin = open_client(AdminClient, kafka)
     existing = _metadata(admin, kafka).topics
-    wanted = [kafka.topic, kafka.predictions_topic, kafka.dlq_topic]
+    wanted = [kafka.topic, kafka.predictions_topic, kafka.dlq_topic, kafka.feedback_topic]
     if settings.alerts.enabled:
         wanted.append(kafka.alerts_topic)
     missing = [name for name in dict.fromkeys(wanted) if name not in existing]

@@ -11,7 +11,15 @@ from models.errors import ContentError
 from models.observation import EXPRESSIONS
 from models.scorer import Content
 
-__all__ = ["IMAGE_TYPES", "read_content", "sniff_type"]
+__all__ = [
+    "IMAGE_TYPES",
+    "JSON_TYPE",
+    "MAX_EDGE_FACES",
+    "SUM_TOLERANCE",
+    "TEXT_TYPE",
+    "read_content",
+    "sniff_type",
+]
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 TEXT_TYPE: Final = "text/plain"

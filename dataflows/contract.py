@@ -32,13 +32,13 @@ REASONS: Final = {
     "broken_image": "The picture cannot be decoded.",
     "too_many_pixels": "The picture has more pixels than `limits.max_pixels`.",
     "bad_utf8": "The text is not UTF-8.",
-    "empty_text": "The text has nothing but white space.",
+    "empty_text": "Nothing is left of the text without white space, names of users and links.",
     "bad_json": "The value is no JSON object, or a field has the wrong type.",
     "no_known_field": "The JSON object has none of `text`, `image`, `emotions`.",
     "bad_base64": "The field `image` is not base64.",
     "bad_probabilities": "An entry of `emotions` names no expression, is outside 0…1, or does not "
     "sum to 1 ± 0.01.",
-    "no_text_bundle": "A text, and no text bundle is installed.",
+    "no_text_bundle": "A text, and no text bundle is in use.",
     "scoring_failed": "The models failed on it, also when it was tried alone; `x-detail` has "
     "the exception.",
 }
@@ -52,6 +52,8 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 RFC_3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+SECOND_CHARS: Final = len("2023-11-14T22:13:20")
+MILLISECOND_CHARS: Final = SECOND_CHARS + len(".000Z")
 
 # Others may hold anything, and are carried along unread.
 KNOWN_HEADERS: Final = frozenset({"ce_id", "ce_source", "ce_time", "content-type"})
@@ -75,8 +77,7 @@ class Record(NamedTuple):
     timestamp_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """An event whose headers are understood; its content is not looked at yet.
 
     Attributes:
@@ -107,42 +108,58 @@ class Rejection:
 
 def open_envelope(record: Record, max_bytes: int) -> Envelope | Rejection:
     """Read identity, source and time of a record, and check its size."""
-    if not record.value:
+    topic, partition, offset, key, value, headers, stamp_ms = record
+    if not value:
         return Rejection(record, "empty_value", "the record has no value")
-    if len(record.value) > max_bytes:
-        detail = f"the value has {len(record.value)} bytes; the limit is {max_bytes}"
+    if len(value) > max_bytes:
+        detail = f"the value has {len(value)} bytes; the limit is {max_bytes}"
         return Rejection(record, "too_large", detail)
     try:
-        headers = _texts(record.headers)
-        source = headers.get("ce_source") or (record.key or b"").decode() or record.topic
+        texts = _texts(headers)
+        source = texts.get("ce_source") or (key.decode() if key else "") or topic
     except UnicodeDecodeError as error:
         return Rejection(record, "bad_header", f"a header or the key is not UTF-8: {error}")
     if source == ALL_SOURCES or len(source) > SOURCE_CHARS or not source.isprintable():
         detail = f"the source must be 1 to {SOURCE_CHARS} printable characters and not '*'"
         return Rejection(record, "bad_source", f"{detail}: {source[:SOURCE_CHARS]!r}")
-    time_ms = record.timestamp_ms
-    if text := headers.get("ce_time"):
+    time_ms = stamp_ms
+    if text := texts.get("ce_time"):
         time_ms = parse_time(text)
     if time_ms is None or not 0 <= time_ms < END_OF_TIME_MS:
         given = repr(text) if text else f"{time_ms} ms"
         detail = f"{given} is no RFC 3339 time, or not within the years 1970 to 9999"
         return Rejection(record, "bad_time", detail)
-    if record.timestamp_ms is not None and time_ms > record.timestamp_ms + FUTURE_MS:
-        ahead_s = (time_ms - record.timestamp_ms) / 1000
+    if stamp_ms is not None and time_ms > stamp_ms + FUTURE_MS:
+        ahead_s = (time_ms - stamp_ms) / 1000
         detail = f"the event time is {ahead_s:.0f} s after the record's timestamp; 60 s are allowed"
         return Rejection(record, "future_time", detail)
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = texts.get("content-type", "").partition(";")[0].strip().lower()
     return Envelope(
-        record=record,
-        id=headers.get("ce_id") or f"{record.topic}/{record.partition}/{record.offset}",
-        source=source,
-        time_ms=time_ms,
-        content_type=content_type or None,
+        record,
+        texts.get("ce_id") or f"{topic}/{partition}/{offset}",
+        source,
+        time_ms,
+        content_type or None,
     )
 
 
 def parse_time(text: str) -> int | None:
     """Return epoch milliseconds (rounded down) of an RFC 3339 time, None if it is none."""
+    # The form in which most come; seconds are the same for many.
+    if len(text) == MILLISECOND_CHARS and text[SECOND_CHARS] == "." and text[-1] == "Z":
+        digits = text[SECOND_CHARS + 1 : -1]
+        whole_ms = _parse_second(text[:SECOND_CHARS])
+        if whole_ms is not None and digits.isdigit() and digits.isascii():
+            return whole_ms + int(digits)
+    return _parse_time(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse_second(text: str) -> int | None:
+    return _parse_time(f"{text}Z")
+
+
+def _parse_time(text: str) -> int | None:
     if not RFC_3339.fullmatch(text):
         return None
     try:
@@ -151,6 +168,7 @@ def parse_time(text: str) -> int | None:
         return None
 
 
+@lru_cache(maxsize=4096)  # asked for twice for an event: in the prediction and in its headers
 def format_time(time_ms: int) -> str:
     """Return the RFC 3339 time (UTC, milliseconds) of epoch milliseconds."""
     second, millisecond = divmod(time_ms, 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -13,8 +13,8 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from dataflows.clients import producer
 from dataflows.contract import format_time
 from dataflows.dead_letters import Outgoing
+from dataflows.events import Event
 from dataflows.settings import KafkaSettings
-from dataflows.steps import Event
 from dataflows.stopping import STOPPING
 from models.errors import ServiceError
 
@@ -23,25 +23,29 @@ __all__ = ["KafkaSink", "prediction_record"]
 _log = logging.getLogger(__name__)
 
 ItemT = TypeVar("ItemT")
+Settle = Callable[..., None]  # given the error, which may be None, and maybe the message
 WAIT_S: Final = 5.0  # between two lines that say a broker is waited for
 LOOK_S: Final = 0.5  # between two looks whether the flow is to end
+_VERSION: Final = ("ce_specversion", b"1.0")
+_TYPE: Final = ("ce_type", b"sentistream.prediction")
+_CONTENT: Final = ("content-type", b"application/json")
 
 
 def prediction_record(event: Event) -> Outgoing:
     """Return the record of one prediction, with CloudEvents headers; the key is the source."""
     envelope = event.envelope
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": envelope.id,
-        "ce_source": envelope.source,
-        "ce_time": format_time(envelope.time_ms),
-        "ce_type": "sentistream.prediction",
-        "content-type": "application/json",
-    }
+    source = envelope.source.encode()
     return Outgoing(
-        envelope.source.encode(),
+        source,
         event.prediction.encode(),
-        tuple((name, value.encode()) for name, value in headers.items()),
+        (
+            _VERSION,
+            ("ce_id", envelope.id.encode()),
+            ("ce_source", source),
+            ("ce_time", format_time(envelope.time_ms).encode()),
+            _TYPE,
+            _CONTENT,
+        ),
     )
 
 
@@ -84,7 +88,7 @@ class _Writer(StatelessSinkPartition[ItemT]):
         to_record: Callable[[ItemT], Outgoing],
         shorten: Callable[[Outgoing], Outgoing] | None,
     ) -> None:
-        self._producer = producer(kafka)
+        self._producer = producer(kafka, tell_successes=False)
         self._topic = topic
         self._to_record = to_record
         self._shorten = shorten
@@ -98,7 +102,8 @@ class _Writer(StatelessSinkPartition[ItemT]):
             ServiceError: the broker refused a record for good.
         """
         for item in items:
-            self._produce(self._to_record(item), self._shorten is not None)
+            record = self._to_record(item)
+            self._produce(record, self._settle if self._shorten is None else self._keep(record))
         self._flush()
         if self._shorten is not None:
             self._write_alone(self._shorten)
@@ -109,7 +114,7 @@ class _Writer(StatelessSinkPartition[ItemT]):
         """Write again what was refused as too large: Kafka refuses a whole batch for one record."""
         refused, self._too_large = self._too_large, []
         for record in refused:
-            self._produce(record, may_shorten=True)
+            self._produce(record, self._keep(record))
             self._flush()
             if not self._too_large:
                 continue
@@ -120,7 +125,7 @@ class _Writer(StatelessSinkPartition[ItemT]):
                 len(record.value or b""),
                 self._topic,
             )
-            self._produce(shorten(record), may_shorten=False)
+            self._produce(shorten(record), self._settle)
             self._flush()
 
     def _flush(self) -> None:
@@ -137,22 +142,24 @@ class _Writer(StatelessSinkPartition[ItemT]):
         if error is not None:
             self._failures.append(error.str())
 
-    def _produce(self, record: Outgoing, may_shorten: bool) -> None:
-        def settle_or_shorten(error: KafkaError | None, _message: Message | None = None) -> None:
+    def _keep(self, record: Outgoing) -> Settle:
+        def settle_or_keep(error: KafkaError | None, _message: Message | None = None) -> None:
             if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 self._too_large.append(record)
             else:
                 self._settle(error)
 
-        settle = settle_or_shorten if may_shorten else self._settle
+        return settle_or_keep
 
+    def _produce(self, record: Outgoing, settle: Settle) -> None:
+        headers: list[Any] = [*record.headers]
         while True:
             try:
                 self._producer.produce(
                     self._topic,
                     key=record.key,
                     value=record.value,
-                    headers=list(record.headers),
+                    headers=headers,
                     on_delivery=settle,
                 )
             except BufferError:

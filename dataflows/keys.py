@@ -20,6 +20,8 @@ EVENTS_MAXLEN: Final = 500
 ALERTS_MAXLEN: Final = 1_000
 REJECTIONS_MAXLEN: Final = 200
 HEARTBEAT_EXPIRY_S: Final = 10
+DRIFT_BLOCK_S: Final = 24 * 3600
+DRIFT_EXPIRY_S: Final = 7 * 24 * 3600  # after the last write
 THUMBNAIL_EXPIRY_S: Final = 300
 THUMBNAILS_MOST: Final = 16  # of one event
 
@@ -68,6 +70,10 @@ class Keys:
         """Return the key of the rolling window of `window_s` seconds of a source."""
         return f"{self.prefix}:rolling:{source}:{window_s}"
 
+    def drift(self, source: str, hour: int) -> str:
+        """Return the key of the hash that holds the hour starting at `hour` (epoch s)."""
+        return f"{self.prefix}:drift:{source}:{hour // DRIFT_BLOCK_S * DRIFT_BLOCK_S}"
+
     def worker(self, worker_id: str) -> str:
         """Return the key of a worker's heartbeat."""
         return f"{self.prefix}:worker:{worker_id}"
@@ -99,6 +105,11 @@ class Keys:
     def rejections(self) -> str:
         """Stream of the newest rejected records: where they stand and why, without their values."""
         return f"{self.prefix}:rejections"
+
+    @property
+    def feedback(self) -> str:
+        """Hash: bundle and `agreed` or `disagreed` → how many corrections by people said so."""
+        return f"{self.prefix}:feedback"
 
     @property
     def alerts(self) -> str:

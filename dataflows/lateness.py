@@ -31,10 +31,11 @@ class Lateness:
         newest = self._newest.get(source)
         if newest is None or newest < self._head - self._kept_ms:
             newest = time_ms
-        if newest - time_ms > self._lateness_ms:
-            return True
-        self._newest[source] = max(newest, time_ms)
-        self._head = max(self._head, time_ms)
+        if time_ms < newest:
+            return newest - time_ms > self._lateness_ms
+        self._newest[source] = time_ms
+        if time_ms > self._head:
+            self._head = time_ms
         return False
 
     def snapshot(self) -> dict[str, int]:

@@ -13,11 +13,24 @@ from collections.abc import Iterable
 from operator import add, sub
 from typing import NamedTuple
 
-from models.observation import Observation
+from models.observation import EXPRESSIONS, SENTIMENTS, Observation
 
-__all__ = ["EMPTY", "FIELDS", "Pane", "Panes", "RollingStatistics", "pack", "statistics", "unpack"]
+__all__ = [
+    "EMPTY",
+    "FIELDS",
+    "Pane",
+    "Panes",
+    "RollingStatistics",
+    "count",
+    "pack",
+    "statistics",
+    "unpack",
+]
 
 _new = tuple.__new__  # what `_make` does, without its check of the length
+# Compressing takes longer than all else that is done to a pane, and gains little on a few.
+FEW = 4
+SMALL = b"i"  # what is compressed begins with another byte
 Z95 = 1.96  # two-sided 95 % quantile of the normal distribution
 
 
@@ -47,19 +60,9 @@ class Pane(NamedTuple):
     @classmethod
     def of(cls, observations: Iterable[Observation]) -> Pane:
         """Return the pane of one accepted event with these observations (there may be none)."""
-        counts = dict.fromkeys(cls._fields, 0)
-        counts["events"] = 1
-        for observation in observations:
-            counts["n"] += 1
-            counts["valence_sum"] += observation.valence
-            counts["valence_sq_sum"] += observation.valence**2
-            counts["confidence_sum"] += observation.confidence
-            counts[observation.sentiment] += 1
-            if observation.expression is not None:
-                # "neutral" is also a sentiment, so the expression's column has its own name.
-                name = observation.expression
-                counts["neutral_face" if name == "neutral" else name] += 1
-        return cls(**counts)
+        columns = [0] * len(cls._fields)
+        count(columns, observations)
+        return cls(*columns)
 
     @classmethod
     def decode(cls, text: str) -> Pane:
@@ -75,7 +78,7 @@ class Pane(NamedTuple):
 
     def encode(self) -> str:
         """Return the 15 integers in the order of the fields, joined by commas."""
-        return ",".join(map(str, self))
+        return _ENCODED % self
 
     def merge(self, other: Pane) -> Pane:
         """Return the sum of two panes."""
@@ -90,6 +93,25 @@ Panes = dict[int, Pane]  # by bucket (epoch s)
 
 FIELDS: tuple[str, ...] = Pane._fields
 EMPTY = Pane()
+_ENCODED = ",".join(["%d"] * len(FIELDS))
+_SENTIMENT_COLUMN = {name: FIELDS.index(name) for name in SENTIMENTS}
+# "neutral" is also a sentiment, so the expression's column has its own name.
+_EXPRESSION_COLUMN = {
+    name: FIELDS.index("neutral_face" if name == "neutral" else name) for name in EXPRESSIONS
+}
+
+
+def count(columns: list[int], observations: Iterable[Observation]) -> None:
+    """Add one accepted event with these observations to the fields of a pane, in their order."""
+    columns[1] += 1
+    for sentiment, valence, confidence, expression in observations:
+        columns[0] += 1
+        columns[2] += valence
+        columns[3] += valence * valence
+        columns[4] += confidence
+        columns[_SENTIMENT_COLUMN[sentiment]] += 1
+        if expression is not None:
+            columns[_EXPRESSION_COLUMN[expression]] += 1
 
 
 class RollingStatistics(NamedTuple):
@@ -121,7 +143,19 @@ def statistics(pane: Pane) -> RollingStatistics:
 
 
 def pack(panes: Panes) -> bytes:
-    """Return panes as bytes: bucket and 15 integers each, 64 bit, compressed."""
+    """Return panes as bytes: bucket and 15 integers each.
+
+    A few take 32 bit a number, behind a mark; many, or large numbers, 64 bit, compressed.
+    """
+    if len(panes) <= FEW:
+        try:
+            numbers = array("i")
+            for bucket, pane in panes.items():
+                numbers.append(bucket)
+                numbers.extend(pane)
+            return SMALL + numbers.tobytes()
+        except OverflowError:
+            pass  # into 32 bit
     numbers = array("q")
     for bucket, pane in panes.items():
         numbers.append(bucket)
@@ -131,7 +165,10 @@ def pack(panes: Panes) -> bytes:
 
 def unpack(packed: bytes) -> Panes:
     """Return the panes that `pack` was given."""
-    numbers = array("q", zlib.decompress(packed))
+    if packed.startswith(SMALL):
+        numbers = array("i", packed[len(SMALL) :])
+    else:
+        numbers = array("q", zlib.decompress(packed))
     width = 1 + len(FIELDS)
     rows = (numbers[start : start + width] for start in range(0, len(numbers), width))
     return {row[0]: Pane(*row[1:]) for row in rows}

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
-from itertools import compress
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import chain
+from typing import Final
 
-import redis
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from redis.client import Pipeline
-from redis.connection import AbstractConnection
+from bytewax.outputs import DynamicSink
 
 from dataflows.alerting import alert_fields
 from dataflows.alerts import Alert
-from dataflows.clients import redis_client, redis_location
+from dataflows.clients import redis_client
 from dataflows.contract import Rejection
+from dataflows.events import Event
 from dataflows.keys import (
     ALERTS_MAXLEN,
     ALL_SOURCES,
@@ -30,174 +28,101 @@ from dataflows.keys import (
     Keys,
 )
 from dataflows.panes import FIELDS, Pane, statistics
+from dataflows.redis_writer import Command, Writer, bulk, hset
 from dataflows.rolling import Update
 from dataflows.settings import RedisSettings
-from dataflows.steps import Event
-from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Heartbeat
 from dataflows.worker import this_worker
 from models.thumbnails import thumbnail
 
 __all__ = ["AlertSink", "FeedSink", "PaneSink", "RejectionSink"]
 
-_log = logging.getLogger(__name__)
-
-ItemT = TypeVar("ItemT")
-Versions = Mapping[str, str | None]
-FIRST_WAIT_S: Final = 0.1
-LONGEST_WAIT_S: Final = 1.0
-ANSWER_S: Final = 2.0
 FEED_MOST: Final = 64  # of one batch: nobody can follow more
 REJECTIONS_MOST: Final = 20  # likewise
 DETAIL_CHARS: Final = 200
-
-
-class _Writer(StatelessSinkPartition[ItemT], Generic[ItemT]):
-    """Sends a batch as one pipeline, again and again until Redis has taken it.
-
-    All values are absolute, so a batch that was taken twice, or half, does no harm. While Redis
-    is away the flow is held back.
-    """
-
-    def __init__(
-        self, settings: RedisSettings, fill: Callable[[Pipeline, list[ItemT]], None]
-    ) -> None:
-        # Tries are made here, where a stop can cut them short.
-        self._client = redis_client(
-            settings, socket_timeout=ANSWER_S, retry=None, redis_connect_func=_Succession()
-        )
-        self._where = redis_location(settings)
-        self._fill = fill
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
-
-    def write_batch(self, items: list[ItemT]) -> None:
-        """Write all items."""
-        pipeline = self._client.pipeline(transaction=False)
-        self._fill(pipeline, items)
-        # execute() empties the pipeline, so what has failed is kept for another try.
-        commands = list(pipeline.command_stack)
-        wait_s = FIRST_WAIT_S
-        while True:
-            try:
-                replies = pipeline.execute(raise_on_error=False)
-                failed = [isinstance(reply, Exception) for reply in replies]
-                if not any(failed):
-                    return
-                error = next(reply for reply in replies if isinstance(reply, Exception))
-                commands = list(compress(commands, failed))
-            except redis.RedisError as lost:
-                error = lost  # the connection: nobody knows what was taken
-            _log.warning("Redis at %s: %s; trying again in %.1f s", self._where, error, wait_s)
-            STOPPING.check(f"Redis at {self._where}")
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            pipeline.command_stack = list(commands)
-
-
-class _Succession:
-    """On a new connection, ends the one before it.
-
-    What was sent on a connection that gave no answer in time may still lie before Redis, which
-    would write it after newer values. When CLIENT KILL has answered, it never will.
-    """
-
-    def __init__(self) -> None:
-        self._last: int | None = None
-
-    def __call__(self, connection: AbstractConnection) -> None:
-        """Introduce a connection.
-
-        Raises:
-            redis.RedisError: it is of no use.
-        """
-        connection.on_connect()  # type: ignore[no-untyped-call]
-        try:
-            if self._last is not None:
-                connection.send_command("CLIENT", "KILL", "ID", self._last)  # type: ignore[no-untyped-call]
-                connection.read_response()
-            connection.send_command("CLIENT", "ID")  # type: ignore[no-untyped-call]
-            self._last = int(connection.read_response())
-        except redis.ResponseError as error:
-            # Some servers do not let everybody do this.
-            _log.warning("a connection to Redis cannot be told from the one before: %s", error)
+_ROLLING: Final = ("as_of", *FIELDS, "valence", "valence_ci95", "confidence")
+_ROLLING_FIELDS: Final = b"".join(bulk(name) + b"%b" for name in _ROLLING)
+_number = lru_cache(maxsize=16_384)(bulk)  # most sums are small, and come again
 
 
 class PaneSink(DynamicSink[tuple[str, Update]]):
     """Panes, rolling windows, `sources` and the `updates` stream."""
 
-    def __init__(self, settings: RedisSettings, versions: Versions) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._versions = versions
 
     def build(
         self, step_id: str, worker_index: int, worker_count: int
-    ) -> _Writer[tuple[str, Update]]:
+    ) -> Writer[tuple[str, Update]]:
         """Open a connection for one worker, and start the heartbeat of the process."""
-        Heartbeat.ensure(redis_client(self._settings), self._keys, self._versions)
+        Heartbeat.ensure(redis_client(self._settings), self._keys)
         return _PaneWriter(self._settings, self._write)
 
-    def _write(self, pipeline: Pipeline, items: list[tuple[str, Update]]) -> None:
-        hashes: dict[str, dict[Any, Any]] = {}
-        rolling: dict[str, dict[Any, Any]] = {}
-        expiry_s: dict[str, int] = {}
-        newest: dict[str, float] = {}
-        updates: dict[tuple[str, int], str] = {}
+    def _write(self, items: list[tuple[str, Update]]) -> list[Command]:
+        hashes: dict[tuple[int, str, int], dict[int, str]] = {}
+        rolling: dict[tuple[str, int], tuple[int, Pane]] = {}
+        newest: dict[str, int] = {}
         # Later values replace earlier ones of the same batch.
         for source, update in items:
             for resolution, panes in update.panes.items():
                 for bucket, pane in panes.items():
-                    key = self._keys.pane(resolution, source, bucket)
-                    encoded = pane.encode()
-                    hashes.setdefault(key, {})[str(bucket)] = encoded
-                    expiry_s[key] = EXPIRY_S[resolution]
-                    if resolution == 1:
-                        updates[source, bucket] = encoded
+                    block = resolution, source, self._keys.block(resolution, bucket)
+                    fields = hashes.get(block)
+                    if fields is None:
+                        fields = hashes[block] = {}
+                    fields[bucket] = pane.encode()
             for window, pane in update.rolling.items():
-                rolling[self._keys.rolling(source, window)] = _rolling_fields(update.as_of, pane)
+                rolling[source, window] = update.as_of, pane
             if source != ALL_SOURCES:
                 newest[source] = update.newest_ms
-        for key, fields in hashes.items():
-            pipeline.hset(key, mapping=fields)
-            pipeline.expire(key, expiry_s[key])
-        for key, fields in rolling.items():
-            pipeline.hset(key, mapping=fields)
+        commands: list[Command] = []
+        for block, fields in hashes.items():
+            key = self._keys.pane(*block)
+            commands.append(("HSET", key, *_flat(fields.items())))
+            commands.append(("EXPIRE", key, EXPIRY_S[block[0]]))
+        for (source, window), (as_of, pane) in rolling.items():
+            key = self._keys.rolling(source, window)
+            commands.append(hset(key, len(_ROLLING), _rolling_fields(as_of, pane)))
         if newest:
-            pipeline.zadd(self._keys.sources, newest)
+            scores = ((time_ms, source) for source, time_ms in newest.items())
+            commands.append(("ZADD", self._keys.sources, *_flat(scores)))
         # Last, so that who follows the stream finds the hashes at least as new.
-        for (source, bucket), encoded in updates.items():
-            pipeline.xadd(
-                self._keys.updates,
-                {"source": source, "bucket": bucket, "pane": encoded},
-                maxlen=UPDATES_MAXLEN,
-                approximate=True,
-            )
+        entry = _entry(self._keys.updates, UPDATES_MAXLEN)
+        for (resolution, source, _), fields in hashes.items():
+            if resolution == 1:
+                for bucket, encoded in fields.items():
+                    commands.append((*entry, "source", source, "bucket", bucket, "pane", encoded))
+        return commands
 
 
-class _PaneWriter(_Writer[tuple[str, Update]]):
+class _PaneWriter(Writer[tuple[str, Update]]):
     """Measures how long events took, once their panes are in Redis."""
 
     def write_batch(self, items: list[tuple[str, Update]]) -> None:
         super().write_batch(items)
         now_ms = time.time() * 1000
-        for _, update in items:
-            this_worker().written += update.rewritten
-            for stamp_ms in update.stamps_ms:
-                TELEMETRY.latency.add(now_ms - stamp_ms)
+        this_worker().written += sum(update.rewritten for _, update in items)
+        TELEMETRY.latency.add_all([now_ms - at for _, update in items for at in update.stamps_ms])
 
 
-def _rolling_fields(as_of: int, pane: Pane) -> dict[Any, Any]:
+def _rolling_fields(as_of: int, pane: Pane) -> bytes:
+    """Return names and values in turns, packed: that is most of what is written of a source."""
     mean = statistics(pane)
-    return {
-        "as_of": str(as_of),
-        **{name: str(value) for name, value in zip(FIELDS, pane, strict=True)},
-        "valence": f"{mean.valence:.4f}",
-        "valence_ci95": f"{mean.valence_ci95:.4f}",
-        "confidence": f"{mean.confidence:.4f}",
-    }
+    means = (mean.valence, mean.valence_ci95, mean.confidence)
+    return _ROLLING_FIELDS % (
+        *map(_number, (as_of, *pane)),
+        *[bulk(f"{value:.4f}") for value in means],
+    )
+
+
+def _flat(pairs: Iterable[tuple[str | int, str | int]]) -> Iterator[str | int]:
+    return chain.from_iterable(pairs)
+
+
+def _entry(key: str, most: int) -> tuple[str | int, ...]:
+    """Return the begin of the command that adds an entry to a stream of about so many."""
+    return ("XADD", key, "MAXLEN", "~", most, "*")
 
 
 class FeedSink(DynamicSink[Event]):
@@ -207,27 +132,24 @@ class FeedSink(DynamicSink[Event]):
         self._settings = settings
         self._keys = Keys(settings.prefix)
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Event]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Event]:
         """Open a connection for one worker."""
-        return _Writer(self._settings, self._write)
+        return Writer(self._settings, self._write)
 
-    def _write(self, pipeline: Pipeline, events: list[Event]) -> None:
+    def _write(self, events: list[Event]) -> Iterator[Command]:
+        entry = _entry(self._keys.events, EVENTS_MAXLEN)
         for event in events[-FEED_MOST:]:
             if self._settings.thumbnails:
                 # First, so that who sees the event finds its pictures.
-                self._picture(pipeline, event)
-            pipeline.xadd(
-                self._keys.events,
-                {"prediction": event.prediction},
-                maxlen=EVENTS_MAXLEN,
-                approximate=True,
-            )
+                yield from self._pictures(event)
+            yield (*entry, "prediction", event.prediction)
 
-    def _picture(self, pipeline: Pipeline, event: Event) -> None:
-        for number, face in enumerate(event.scored.faces[:THUMBNAILS_MOST]):
+    def _pictures(self, event: Event) -> Iterator[Command]:
+        for number, face in enumerate(event.faces[:THUMBNAILS_MOST]):
             if face.crop is not None:
                 key = self._keys.thumbnail(event.envelope.id, number)
-                pipeline.set(key, b64encode(thumbnail(face.crop)), ex=THUMBNAIL_EXPIRY_S)
+                picture = b64encode(thumbnail(face.crop))
+                yield ("SET", key, picture, "EX", THUMBNAIL_EXPIRY_S)
 
 
 class RejectionSink(DynamicSink[Rejection]):
@@ -237,15 +159,16 @@ class RejectionSink(DynamicSink[Rejection]):
         self._settings = settings
         self._key = Keys(settings.prefix).rejections
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Rejection]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Rejection]:
         """Open a connection for one worker."""
-        return _Writer(self._settings, self._write)
+        return Writer(self._settings, self._write)
 
-    def _write(self, pipeline: Pipeline, rejections: list[Rejection]) -> None:
+    def _write(self, rejections: list[Rejection]) -> Iterator[Command]:
+        entry = _entry(self._key, REJECTIONS_MAXLEN)
         for rejection in rejections[-REJECTIONS_MOST:]:
             record = rejection.record
             detail = rejection.detail[:DETAIL_CHARS]
-            fields: dict[Any, Any] = {
+            fields: dict[str, str | int] = {
                 "reason": rejection.reason,
                 # It may quote the record, which may hold anything.
                 "detail": "".join(c if c.isprintable() else "\ufffd" for c in detail),
@@ -254,7 +177,7 @@ class RejectionSink(DynamicSink[Rejection]):
                 "offset": record.offset,
                 "time": "" if record.timestamp_ms is None else record.timestamp_ms,
             }
-            pipeline.xadd(self._key, fields, maxlen=REJECTIONS_MAXLEN, approximate=True)
+            yield (*entry, *_flat(fields.items()))
 
 
 class AlertSink(DynamicSink[Alert]):
@@ -264,12 +187,13 @@ class AlertSink(DynamicSink[Alert]):
         self._settings = settings
         self._key = Keys(settings.prefix).alerts
 
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _Writer[Alert]:
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Alert]:
         """Open a connection for one worker."""
-        return _Writer(self._settings, self._write)
+        return Writer(self._settings, self._write)
 
-    def _write(self, pipeline: Pipeline, alerts: list[Alert]) -> None:
+    def _write(self, alerts: list[Alert]) -> Iterator[Command]:
+        entry = _entry(self._key, ALERTS_MAXLEN)
         for alert in alerts:
             told = alert_fields(alert)
-            fields: dict[Any, Any] = {n: "" if v is None else v for n, v in told.items()}
-            pipeline.xadd(self._key, fields, maxlen=ALERTS_MAXLEN, approximate=True)
+            fields = {name: "" if value is None else str(value) for name, value in told.items()}
+            yield (*entry, *_flat(fields.items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
+from itertools import islice, repeat
 
 from dataflows.settings import RejectionSettings
 
@@ -31,9 +32,23 @@ class RejectionLimits:
         Returns:
             What to tell the user when a limit is passed, else None.
         """
+        reasons = tuple(reasons)
         with self._lock:
+            if not any(reasons):
+                self._accept(len(reasons))
+                return None
             verdicts = [self._count(reason) for reason in reasons]
         return next(filter(None, verdicts), None)
+
+    def _accept(self, count: int) -> None:
+        """Count as many accepted events, which is what most batches are."""
+        newest = self._newest
+        leaving = max(0, len(newest) + count - self._settings.of_last)
+        self._rejected -= sum(islice(newest, leaving))
+        newest.extend(repeat(False, count))
+        if count:
+            self._in_a_row = 0
+            self._reasons.clear()
 
     def _count(self, reason: str | None) -> str | None:
         settings = self._settings

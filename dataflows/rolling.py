@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,12 +43,13 @@ class Rolling:
         """Start empty; if resumed, wait for what was there, which comes as restored changes."""
         self._leaving = 0  # minutes that have left
         self._to_leave = 0  # of so many
-        self._left_until = 0  # newest of them (epoch s)
+        self._left_ms: int | None = None  # with which newest event time (ms) of the source
         self._complete = not resumed
         self._restored = 0
         self._longest = max(windows)
         self._sums = dict.fromkeys(windows, EMPTY)
         self._panes: Panes = {}
+        self._buckets: list[int] = []  # of the panes, the oldest first
         self._newest: int | None = None
         self._newest_ms = 0
 
@@ -63,8 +65,8 @@ class Rolling:
             self._newest_ms = max(self._newest_ms, change.newest_ms)
             stamps_ms += change.stamps_ms
             rewritten += change.rewritten
-            if change.left:
-                self._leave(change)
+            if change.left is not None:
+                self._leave(change.minutes, change.left)
                 continue
             if change.restored is not None:
                 self._restored += 1
@@ -87,14 +89,18 @@ class Rolling:
     @property
     def left(self) -> bool:
         """Whether the source has left the state, and nothing newer has come since."""
-        return 0 < self._leaving == self._to_leave and self._left_until >= (self._newest or 0)
+        gone = self._left_ms is not None and self._leaving == self._to_leave
+        return gone and (self._left_ms or 0) // 1000 >= (self._newest or 0)
 
-    def _leave(self, change: Change) -> None:
-        """Count the minutes that leave: each has said before that what it had to say."""
-        if self._leaving == self._to_leave:
-            self._leaving = 0  # of an earlier time, after which the source came back
-        self._leaving, self._to_leave = self._leaving + 1, change.minutes
-        self._left_until = max(self._left_until, change.newest_ms // 1000)
+    def _leave(self, minutes: int, newest_ms: int) -> None:
+        """Count the minutes that leave: each has said before that what it had to say.
+
+        A source that came back and leaves again asks all of them again, with a newer time.
+        """
+        if self._left_ms is None or newest_ms > self._left_ms:
+            self._leaving, self._left_ms = 0, newest_ms
+        if newest_ms == self._left_ms:
+            self._leaving, self._to_leave = self._leaving + 1, minutes
 
     def _restore(self, panes: Panes) -> None:
         for bucket, pane in sorted(panes.items()):
@@ -110,24 +116,31 @@ class Rolling:
             self._advance(self._newest, bucket)
         elif bucket <= self._newest - self._longest:
             return
-        old = self._panes.get(bucket)
+        change = pane
+        if (old := self._panes.get(bucket)) is not None:
+            change = pane.subtract(old)
+        elif bucket == self._newest:
+            self._buckets.append(bucket)
+        else:
+            insort(self._buckets, bucket)
         self._panes[bucket] = pane
-        change = pane if old is None else pane.subtract(old)
         for window, total in self._sums.items():
             if bucket > self._newest - window:
-                self._sums[window] = total.merge(change)
+                self._sums[window] = change if total is EMPTY else total.merge(change)
 
     def _advance(self, old: int, new: int) -> None:
         """Move the end of every window from one pane to a newer one."""
         self._newest = new
-        for window in self._sums:
-            for bucket in self._between(old - window, new - window):
-                self._sums[window] = self._sums[window].subtract(self._panes[bucket])
-        for bucket in self._between(old - self._longest, new - self._longest):
-            del self._panes[bucket]
-
-    def _between(self, after: int, until: int) -> list[int]:
-        """Return the buckets held in (after, until]."""
-        if until - after < len(self._panes):
-            return [bucket for bucket in range(after + 1, until + 1) if bucket in self._panes]
-        return [bucket for bucket in self._panes if after < bucket <= until]
+        buckets, panes = self._buckets, self._panes
+        for window, total in self._sums.items():
+            if new - old >= window:
+                self._sums[window] = EMPTY
+            elif buckets[0] <= new - window:
+                first = bisect_right(buckets, old - window)
+                for bucket in buckets[first : bisect_right(buckets, new - window)]:
+                    total = total.subtract(panes[bucket])
+                self._sums[window] = total
+        if buckets[0] <= new - self._longest:
+            for bucket in buckets[: bisect_right(buckets, new - self._longest)]:
+                del panes[bucket]
+            del buckets[: len(buckets) - len(panes)]

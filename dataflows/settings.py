@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pydantic_settings
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -25,8 +26,10 @@ from pydantic_settings import (
 
 import models
 from dataflows.alert_options import AlertOptions
+from dataflows.api_options import ApiSettings
+from dataflows.drift_options import DriftOptions
 from models.errors import SettingsError
-from models.options import DetectorOptions, Limits
+from models.options import DetectorOptions, Limits, ShadowOptions, TextOptions
 
 __all__ = ["Settings", "SettingsError", "get_settings", "setting_names"]
 
@@ -95,12 +98,6 @@ class RedisSettings(_Group):
     )
 
 
-class ApiSettings(_Group):
-    """The REST API."""
-
-    token: SecretStr | None = Field(default=None, description="Token that clients must present.")
-
-
 class DashboardSettings(_Group):
     """The dashboard's own server."""
 
@@ -109,6 +106,20 @@ class DashboardSettings(_Group):
     token: SecretStr | None = Field(
         default=None, description="Token, demanded on any address that is not loopback."
     )
+    api_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+/?$",
+        description="Address of the REST API for the page *Try it*; by default where "
+        "`SENTISTREAM_API__HOST` and `…__PORT` say.",
+    )
+
+    @field_validator("api_url")
+    @classmethod
+    def _has_host_and_port(cls, url: str | None) -> str | None:
+        # Splitting it, and reading the port, raise ValueError with the reason.
+        if url is not None and (not urlsplit(url).hostname or urlsplit(url).port == 0):
+            raise ValueError("it needs a host, and a port that is not 0")
+        return url
 
 
 class RejectionSettings(_Group):
@@ -142,8 +153,11 @@ class Settings(BaseSettings):
     dashboard: DashboardSettings = DashboardSettings()
     detector: DetectorOptions = DetectorOptions()
     limits: Limits = Limits()
+    text: TextOptions = TextOptions()
+    shadow: ShadowOptions = ShadowOptions()
     rejections: RejectionSettings = RejectionSettings()
     alerts: AlertOptions = AlertOptions()
+    drift: DriftOptions = DriftOptions()
     windows: tuple[int, ...] = Field(
         default=(10, 60, 300, 3600), description="Rolling windows in seconds."
     )

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypedDict, cast
+from typing import Any, Final, TypedDict
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -102,18 +102,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         """
         if STOPPING.requested:
             raise StopIteration
-        arrivals: list[Arrival] = []
-        for message in self._consumer.consume(self._batch, timeout=0):
-            if (error := message.error()) is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    # Behind the last record there may be marks of transactions.
-                    self._offset = max(self._offset, message.offset() or 0)
-                else:
-                    self._judge(error)
-                continue
-            arrivals.append(self._open(message))
-            # consume() never returns a message without an offset.
-            self._offset = (message.offset() or 0) + 1
+        arrivals = self._open(self._consumer.consume(self._batch, timeout=0))
         now = datetime.now(UTC)
         self._awake = None if arrivals else now + IDLE
         if now >= self._lag_at:
@@ -152,19 +141,27 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
         """Close the connections."""
         self._consumer.close()
 
-    def _open(self, message: Message) -> Arrival:
-        record = record_of(message)
-        TELEMETRY.events.increment()
-        arrival = open_envelope(record, self._max_bytes)
-        if isinstance(arrival, Rejection) or not self._lateness.is_late(
-            arrival.source, arrival.time_ms
-        ):
-            return arrival
-        return Rejection(
-            record,
-            "too_late",
-            f"the event is too far behind the newest one of {arrival.source!r} in its partition",
-        )
+    def _open(self, messages: list[Message]) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        max_bytes, is_late = self._max_bytes, self._lateness.is_late
+        for message in messages:
+            if (error := message.error()) is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    # Behind the last record there may be marks of transactions.
+                    self._offset = max(self._offset, message.offset() or 0)
+                else:
+                    self._judge(error)
+                continue
+            record = record_of(message)
+            self._offset = record.offset + 1
+            arrival = open_envelope(record, max_bytes)
+            if isinstance(arrival, Envelope) and is_late(arrival.source, arrival.time_ms):
+                detail = "the event is too far behind the newest one of "
+                detail += f"{arrival.source!r} in its partition"
+                arrival = Rejection(record, "too_late", detail)
+            arrivals.append(arrival)
+        TELEMETRY.events.increment(len(arrivals))
+        return arrivals
 
     def _judge(self, error: KafkaError) -> None:
         """Log an error that passes; raise one that does not.
@@ -254,17 +251,14 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
 def record_of(message: Message) -> Record:
     """Return what the client has read, as it came."""
     kind, timestamp = message.timestamp()
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    headers: Any = message.headers() or ()  # with bytes alone, where the types allow text too
     return Record(
-        topic=message.topic() or "",
-        partition=message.partition() or 0,
-        offset=message.offset() or 0,
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
-        headers=tuple((name, _bytes(value)) for name, value in headers),
-        timestamp_ms=timestamp if kind and timestamp >= 0 else None,
+        # There is no message without topic, partition and offset.
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.key(),
+        message.value(),
+        tuple(headers),
+        timestamp if kind and timestamp >= 0 else None,
     )
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

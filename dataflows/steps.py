@@ -1,12 +1,11 @@
-"""The steps of the flow: thin adapters between Bytewax and the pure parts."""
+"""The steps from events to updates: thin adapters between Bytewax and the pure parts."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import add
 from typing import Any, cast
 
 from bytewax.operators import StatefulBatchLogic
@@ -22,152 +21,62 @@ from dataflows.blocks import (
     Restore,
     horizon_s,
 )
-from dataflows.content import read_content
-from dataflows.contract import Envelope, Rejection, format_time
+from dataflows.events import Event
 from dataflows.keys import ALL_SOURCES
-from dataflows.panes import Pane
-from dataflows.rejections import RejectionLimits
+from dataflows.panes import FIELDS, Pane, count
 from dataflows.rolling import Rolling, Update
-from dataflows.source import Arrival
-from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY
 from dataflows.worker import this_worker
-from models.errors import ContentError
-from models.prediction import prediction
-from models.scorer import Content, Scored, Scorer
 
 __all__ = [
-    "Event",
     "MinuteLogic",
     "OpenMinutesLogic",
     "RollingLogic",
-    "Score",
-    "accepted",
     "by_minute",
     "by_source",
     "partial_sums",
-    "rejected",
 ]
 
 _log = logging.getLogger(__name__)
 
-# `json.dumps` would make an encoder for every event.
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 Told = Delta | Leave | Restore | Order  # what a source tells its minutes
 SEPARATOR = "|"  # of source and slot in a key; the slot has none, so it splits from the end
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An accepted event with its result.
-
-    Attributes:
-        envelope: identity, source and time.
-        scored: the result.
-        prediction: the same as public JSON, with the source and the time.
-    """
-
-    envelope: Envelope
-    scored: Scored
-    prediction: str
-
-
-class Score:
-    """Reads and scores events in pieces of a bounded size."""
-
-    def __init__(self, scorer: Scorer, batch: int, limits: RejectionLimits) -> None:
-        self._scorer = scorer
-        self._batch = batch
-        self._limits = limits
-
-    def __call__(self, arrivals: list[Arrival]) -> Iterable[Event | Rejection]:
-        """Return one result per arrival, in order."""
-        for start in range(0, len(arrivals), self._batch):
-            yield from self._score(arrivals[start : start + self._batch])
-
-    def _score(self, arrivals: Sequence[Arrival]) -> Iterable[Event | Rejection]:
-        contents: list[Content] = []
-        results: list[Event | Rejection | None] = []
-        waiting: list[tuple[int, Envelope]] = []
-        for index, arrival in enumerate(arrivals):
-            results.append(arrival if isinstance(arrival, Rejection) else None)
-            if isinstance(arrival, Envelope):
-                try:
-                    contents.append(read_content(arrival.value, arrival.content_type))
-                    waiting.append((index, arrival))
-                except ContentError as error:
-                    results[index] = Rejection(arrival.record, error.reason, str(error))
-        scores = self._scores(contents)
-        for (index, envelope), score in zip(waiting, scores, strict=True):
-            if isinstance(score, ContentError):
-                results[index] = Rejection(envelope.record, score.reason, str(score))
-            else:
-                text = _prediction(envelope, score, self._scorer.versions)
-                results[index] = Event(envelope, score, text)
-        done = [result for result in results if result is not None]
-        reasons = [result.reason if isinstance(result, Rejection) else None for result in done]
-        TELEMETRY.count_rejected([reason for reason in reasons if reason is not None])
-        if too_many := self._limits.count(reasons):
-            STOPPING.request(too_many)
-        return done
-
-    def _scores(self, contents: Sequence[Content]) -> Sequence[Scored | ContentError]:
-        """Score a batch; if that fails, each content alone, so that one does not harm the others.
-
-        What the models cannot digest may be anything, so any exception is taken for its fault. If
-        the models are at fault, everything fails, and the limits of rejections stop the flow.
-        """
-        try:
-            return self._scorer.score(contents)
-        except Exception:
-            _log.exception("scoring %d events failed; each is tried alone", len(contents))
-            return [self._alone(content) for content in contents]
-
-    def _alone(self, content: Content) -> Scored | ContentError:
-        try:
-            return self._scorer.score([content])[0]
-        except Exception as error:
-            return ContentError("scoring_failed", f"{type(error).__name__}: {error}")
-
-
-def _prediction(envelope: Envelope, scored: Scored, versions: Mapping[str, str | None]) -> str:
-    document = prediction(envelope.id, scored, versions)
-    document = {
-        "id": document.pop("id"),
-        "source": envelope.source,
-        "time": format_time(envelope.time_ms),
-        **document,
-    }
-    return _to_json(document)
-
-
-def accepted(results: list[Event | Rejection]) -> list[Event]:
-    """Keep events alone."""
-    return [result for result in results if isinstance(result, Event)]
-
-
-def rejected(results: list[Event | Rejection]) -> list[Rejection]:
-    """Keep rejections alone."""
-    return [result for result in results if isinstance(result, Rejection)]
-
-
 def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
     """Sum a batch by source, and over all sources, so that little crosses to other workers."""
-    sums: dict[str, Partial] = {}
-    for event in events:
-        envelope = event.envelope
-        pane = Pane.of(event.scored.observations)
-        partial = sums.setdefault(envelope.source, Partial(envelope.source))
-        partial.add(envelope.time_ms, pane, envelope.record.timestamp_ms)
     if not events:
         return ()
-    everything = Partial(ALL_SOURCES)
-    for partial in sums.values():
-        everything.include(partial)
-    TELEMETRY.observations.increment(sum(pane.n for pane in everything.panes.values()))
+    sums: dict[str, tuple[dict[int, list[int]], list[int], list[int]]] = {}
+    for envelope, observations, _, _, _ in events:
+        record, _, source, time_ms, _ = envelope
+        of_source = sums.get(source)
+        if of_source is None:
+            of_source = sums[source] = ({}, [], [])
+        buckets, times_ms, stamps_ms = of_source
+        second = time_ms // 1000
+        columns = buckets.get(second)
+        if columns is None:
+            columns = buckets[second] = [0] * len(FIELDS)
+        count(columns, observations)
+        times_ms.append(time_ms)
+        if record.timestamp_ms is not None:
+            stamps_ms.append(record.timestamp_ms)
+    partials = []
+    everything: dict[int, list[int]] = {}
+    for source, (buckets, times_ms, stamps_ms) in sums.items():
+        panes = {}
+        for second, columns in buckets.items():
+            panes[second] = Pane(*columns)
+            total = everything.get(second)
+            everything[second] = columns if total is None else [*map(add, total, columns)]
+        partials.append((source, Partial(source, panes, max(times_ms), stamps_ms)))
+    panes = {second: Pane(*columns) for second, columns in everything.items()}
+    newest_ms = max(partial.newest_ms for _, partial in partials)
+    TELEMETRY.observations.increment(sum(pane.n for pane in panes.values()))
     worker = this_worker()
-    worker.head_ms = max(worker.head_ms, everything.newest_ms)
-    return [(ALL_SOURCES, everything), *sums.items()]
+    worker.head_ms = max(worker.head_ms, newest_ms)
+    return [(ALL_SOURCES, Partial(ALL_SOURCES, panes, newest_ms)), *partials]
 
 
 class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any]):
@@ -213,7 +122,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
     def _leave(self) -> list[tuple[int, Told]]:
         this_worker().sources.pop(self._source or "", None)
         slots = self._minutes.leave()
-        return [(slot, Leave(len(slots))) for slot in slots]
+        return [(slot, Leave(len(slots), self._minutes.newest_ms)) for slot in slots]
 
     def _split(self, partial: Partial) -> Iterable[tuple[int, Delta]]:
         self._source = partial.source
@@ -271,7 +180,7 @@ class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
                     changes.append(self._minute.whole())
                 else:
                     if isinstance(value, Leave):
-                        changes.append(self._minute.left(value.minutes))
+                        changes.append(self._minute.left(value))
                     self._minute, ended = Minute(), True
         return changes, ended
 

@@ -10,9 +10,10 @@ import socket
 import threading
 import time
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import redis
 
 from dataflows.keys import HEARTBEAT_EXPIRY_S, Keys
@@ -60,11 +61,16 @@ class Histogram:
 
     def add(self, duration_ms: float) -> None:
         """Count one duration; a negative one (clocks differ) counts as 0."""
-        index = 0
-        if duration_ms > self.FIRST_MS:
-            index = math.ceil(math.log(duration_ms / self.FIRST_MS, self.GROWTH))
+        self.add_all([duration_ms])
+
+    def add_all(self, durations_ms: Sequence[float]) -> None:
+        """Count many."""
+        shares = np.maximum(durations_ms, self.FIRST_MS) / self.FIRST_MS
+        indices = np.ceil(np.log(shares) / math.log(self.GROWTH)).astype(int)
+        found, times = np.unique(np.minimum(indices, self.BUCKETS - 1), return_counts=True)
         with self._lock:
-            self._counts[min(index, self.BUCKETS - 1)] += 1
+            for index, count in zip(found.tolist(), times.tolist(), strict=True):
+                self._counts[index] += count
 
     def quantile(self, share: float) -> float | None:
         """Return the upper edge (ms) of the bucket with this quantile, None if nothing counts."""
@@ -117,7 +123,11 @@ class Telemetry:
         rejected: records dead-lettered.
         observations: faces and texts observed.
         expired: events that could not be counted since their pane had left the state.
+        scored: events that went through the models.
+        scoring_us: microseconds that the models took for them.
         latency: from the record's timestamp to the write of its pane in Redis.
+        told: give what other parts tell of themselves, by name of a field of the heartbeat; they
+            are called from its thread.
     """
 
     def __init__(self) -> None:
@@ -125,7 +135,10 @@ class Telemetry:
         self.rejected = Counter()
         self.observations = Counter()
         self.expired = Counter()
+        self.scored = Counter()
+        self.scoring_us = Counter()
         self.latency = Histogram()
+        self.told: list[Callable[[], Mapping[str, str]]] = []
         self._places: dict[int, Place] = {}
         self._reasons: Counts[str] = Counts()
         self._lock = threading.Lock()
@@ -166,18 +179,17 @@ class Heartbeat:
     _started: Final[set[str]] = set()
     _lock: Final = threading.Lock()
 
-    def __init__(self, client: redis.Redis, keys: Keys, versions: Mapping[str, str | None]) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._key = keys.worker(f"{socket.gethostname()}-{os.getpid()}")
-        self._versions = json.dumps(dict(versions))
         self._started_at = time.time()
         self._last = (time.monotonic(), TELEMETRY.events.value)
 
     @classmethod
-    def ensure(cls, client: redis.Redis, keys: Keys, versions: Mapping[str, str | None]) -> None:
+    def ensure(cls, client: redis.Redis, keys: Keys) -> None:
         """Start the heartbeat of this process unless it beats already."""
         with cls._lock:
-            beat = cls(client, keys, versions)
+            beat = cls(client, keys)
             if beat._key in cls._started:
                 return
             cls._started.add(beat._key)
@@ -212,6 +224,8 @@ class Heartbeat:
             "rejected": str(TELEMETRY.rejected.value),
             "observations": str(TELEMETRY.observations.value),
             "expired": str(TELEMETRY.expired.value),
+            "scored": str(TELEMETRY.scored.value),
+            "scoring_ms": f"{TELEMETRY.scoring_us.value / 1000:.1f}",
             **quantiles,
             "latency_histogram": latency.encode(),
             "rejected_by_reason": json.dumps(TELEMETRY.reasons),
@@ -221,8 +235,9 @@ class Heartbeat:
                     for number, place in sorted(TELEMETRY.places.items())
                 }
             ),
-            "models": self._versions,
         }
+        for tell in TELEMETRY.told:
+            fields |= tell()
         pipeline = self._client.pipeline(transaction=True)
         pipeline.hset(self._key, mapping=fields)
         pipeline.expire(self._key, HEARTBEAT_EXPIRY_S)

@@ -10,6 +10,7 @@ from bytewax.operators import KeyedStream
 
 from dataflows import steps
 from dataflows.blocks import Order, Partial
+from dataflows.events import Event
 from dataflows.rolling import Update
 from dataflows.settings import Settings
 
@@ -17,7 +18,7 @@ __all__ = ["updates"]
 
 
 def updates(
-    events: Stream[steps.Event], orders: KeyedStream[Order], settings: Settings
+    events: Stream[Event], orders: KeyedStream[Order], settings: Settings
 ) -> KeyedStream[Update]:
     """Return absolute values by source: sums by batch, then by minute, then by window."""
     sums = op.flat_map_batch("sum", events, steps.partial_sums)

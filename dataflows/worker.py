@@ -37,4 +37,5 @@ def this_worker() -> Worker:
     `threading.local` does not do: Python forgets the threads of Bytewax, which it has not started,
     whenever they let go of the interpreter's lock.
     """
-    return _by_thread.setdefault(threading.get_ident(), Worker())
+    worker = _by_thread.get(threading.get_ident())
+    return worker or _by_thread.setdefault(threading.get_ident(), Worker())

@@ -4,12 +4,18 @@ Runs the dashboard over a Redis of its own with a day of history of 50 sources, 
 real Chromium, all on this machine. Prints one JSON line per measurement with its goal, whether it
 is met, and the load of the machine; nothing fails when it is not.
 
-- **redraw**: from the write of a new second to Redis until Chromium has drawn it, one page.
-- **first paint**: from the request of the page until the line is drawn, with a day shown.
+- **redraw**: from the write of a new second to Redis until Chromium has drawn it, one page that has
+  had all of its charts and tables for a second.
+- **first paint**: from the request of the page, in a browser that has nothing of it yet, until the
+  line chart of valence with the day's 720 points stands in the document. The first time the
+  dashboard has just started, and has none of the day's panes in memory.
 - **switch**: from the choice of another range until it is drawn.
 - **server**: CPU time of the dashboard process per second with ten pages and one write a second.
 - **clients**: as many plain websockets that answer as pages do; the fewest messages of one.
-- **an hour** (`--minutes`): growth of the page's memory, and the steps between drawn points.
+- **badge**, **back**: from the kill of Redis, the dashboard and a real flow until the badge says
+  so, and from the first answer of each after its new start until the badge is live again.
+- **an hour** (`--minutes`): 50 sources with 10 events a second each: growth of what page and server
+  hold, and the steps between drawn points.
 """
 
 from __future__ import annotations
@@ -20,18 +26,18 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 
 from dataflows.keys import Keys
-from infra.dashboard_load import Feeder, fill, serve_clients
+from infra.badge_times import badge_times
+from infra.dashboard_hour import points, samples
+from infra.dashboard_load import Feeder, fill, serve_clients, writing
 from infra.embedded import redis_server
 from infra.ports import LOOPBACK, Ports
 from infra.supervisor import Program, Supervisor
@@ -41,10 +47,18 @@ __all__ = ["main"]
 SOURCES: Final = 50
 PAGES: Final = 10
 CLIENTS: Final = 100
+EVENTS: Final = 10  # of each source in a second, in the hour
+FEED: Final = 50  # of all of them go to the feed
 RANGES: Final = (300, 3600, 86_400, 900, 21_600, 604_800)
 CHROMIUM: Final = "/usr/bin/chromium"
 LINE: Final = "document.querySelector('#valence .js-plotly-plot')"
+# The mean is the last of the lines, and has a path once Plotly has drawn it.
+PAINTED: Final = (
+    f"{LINE}?.data?.[2]?.x?.length === 720"
+    f" && {LINE}.querySelector('.scatterlayer .trace:last-child path.js-line')?.getAttribute('d')"
+)
 DRAWN: Final = f"({LINE}?.data?.[2]?.x?.at(-1) ?? 0)"
+WHOLE: Final = "#feed .ag-root"  # the last part that comes
 # Notes when each newest point was first drawn. (Playwright evaluates text in the page, so the pages
 # here are opened without their content security policy.)
 WATCH: Final = f"""() => {{
@@ -70,13 +84,16 @@ def main(arguments: list[str]) -> int:
     with world() as (url, pid, feeder):
         with chromium() as browser:
             if options.minutes:
-                stay(browser, url, feeder, options.minutes)
+                feeder = feeder.busy(events=EVENTS, feed=FEED)
+                stay(browser, url, pid, feeder, options.minutes)
                 return 0
             first_paint(browser, url)
             switches(browser, url)
             redraw(browser, url, feeder, options.seconds)
             server(browser, url, pid, feeder, options.seconds)
         clients(url, feeder, options.seconds)
+    with chromium() as browser:
+        badges(browser)
     return 0
 
 
@@ -132,7 +149,7 @@ def first_paint(browser: Any, url: str) -> None:  # noqa: ANN401
         page = browser.new_page(bypass_csp=True)
         began = time.perf_counter()
         page.goto(f"{url}/?range=86400")
-        page.wait_for_function(f"{LINE}?.data?.[2]?.x?.length === 720", polling=10)
+        page.wait_for_function(PAINTED, polling=10)
         took.append(time.perf_counter() - began)
         page.close()
     # The first one also reads the panes of all sources from Redis.
@@ -166,6 +183,8 @@ def redraw(browser: Any, url: str, feeder: Feeder, seconds: int) -> None:  # noq
     page = browser.new_page(bypass_csp=True)
     page.goto(url)
     page.wait_for_function(f"{DRAWN} > 0")
+    page.wait_for_selector(WHOLE)
+    page.wait_for_timeout(1000)
     page.evaluate(WATCH)
     written = {}
     second = int(time.time()) + 1
@@ -190,7 +209,7 @@ def server(browser: Any, url: str, pid: int, feeder: Feeder, seconds: int) -> No
         page.goto(url)
     for page in pages:
         page.wait_for_function(f"{DRAWN} > 0")
-    with _writing(feeder):
+    with writing(feeder):
         time.sleep(3)
         share = _cpu_share(pid, seconds)
     for page in pages:
@@ -200,53 +219,35 @@ def server(browser: Any, url: str, pid: int, feeder: Feeder, seconds: int) -> No
 
 def clients(url: str, feeder: Feeder, seconds: int) -> None:
     """Let many plain clients follow."""
-    with _writing(feeder):
+    with writing(feeder):
         received = serve_clients(url, CLIENTS, seconds)
     fewest = min(received)
     tell("clients", clients=len(received), fewest_messages=fewest, met=fewest >= seconds)
 
 
-def stay(browser: Any, url: str, feeder: Feeder, minutes: int) -> None:  # noqa: ANN401
-    """Keep one page open, and look at its memory and its points."""
+def stay(browser: Any, url: str, pid: int, feeder: Feeder, minutes: int) -> None:  # noqa: ANN401
+    """Keep one page open, and look at what it and the server hold, and at its points."""
     page = browser.new_page(bypass_csp=True)
     page.goto(f"{url}/?range=3600")
     page.wait_for_function(f"{DRAWN} > 0")
-    session = page.context.new_cdp_session(page)
-    with _writing(feeder):
-        page.wait_for_timeout(60_000)  # warm-up
-        before = _heap(session)
-        page.wait_for_timeout(minutes * 60_000)
-        after = _heap(session)
-    times = page.evaluate(f"Array.from({LINE}.data[2].x)")
-    steps = sorted({b - a for a, b in pairwise(times)})
-    growth = after / before - 1
-    tell("an hour", minutes=minutes, heap_growth=growth, goal=0.1, met=growth < 0.1)
-    tell("an hour", points=len(times), steps_ms=steps, met=len(steps) == 1)
+    with writing(feeder):
+        held = []
+        for sample in samples(page, pid, minutes):
+            held.append(sample)
+            tell("held", **sample._asdict())
+        count, steps = points(page, LINE)
+    for name in ("heap_mb", "server_mb"):
+        first, last = (getattr(held[place], name) for place in (0, -1))
+        growth = last / first - 1
+        tell("an hour", minutes=minutes, of=name, growth=growth, goal=0.1, met=growth < 0.1)
+    tell("an hour", points=count, steps_ms=steps, met=len(steps) == 1)
 
 
-def _heap(session: Any) -> float:  # noqa: ANN401
-    session.send("HeapProfiler.collectGarbage")
-    return float(session.send("Runtime.getHeapUsage")["usedSize"])
-
-
-@contextmanager
-def _writing(feeder: Feeder) -> Iterator[None]:
-    """Write a second a second meanwhile."""
-    stop = threading.Event()
-
-    def write() -> None:
-        second = int(time.time()) + 1
-        while not stop.wait(max(0.0, second - time.time())):
-            feeder.write(second)
-            second += 1
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+def badges(browser: Any) -> None:  # noqa: ANN401
+    """Kill each part, and see how soon the badge tells, and is live again."""
+    for part, state, told_s, ready_s, live_s in badge_times(browser):
+        tell("badge", killed=part, state=state, told_s=told_s, goal_s=6, met=told_s <= 6)
+        tell("back", part=part, start_s=ready_s, live_s=live_s, goal_s=10, met=live_s <= 10)
 
 
 def _cpu_share(pid: int, seconds: int) -> float:

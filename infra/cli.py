@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from infra import dlq_commands
+from infra import dlq_commands, feedback_commands, model_commands
 from models.errors import SentiStreamError
 
 __all__ = ["app"]
@@ -43,6 +43,8 @@ app = typer.Typer(
 
 
 app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(feedback_commands.app, name="feedback")
+app.add_typer(model_commands.app, name="models")
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,7 +69,8 @@ def main(
 def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the flow.")] = 1,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Send a sample video as three cameras, and a photo.")
+        bool,
+        typer.Option("--demo", help="Send a sample video as three cameras, a photo and a chat."),
     ] = False,
     seconds: Annotated[
         float | None,
@@ -90,7 +93,7 @@ def up(
         ),
     ] = 2048,
 ) -> None:
-    """Run the whole local stack: broker, Redis, flow and dashboard. Ctrl-C stops all of it.
+    """Run the whole local stack: broker, Redis, flow, API, dashboard. Ctrl-C stops all of it.
 
     The broker and the Redis are embedded ones, unless the settings name yours.
     """
@@ -129,7 +132,9 @@ def produce(
         str | None, typer.Option(help="Name of the source; by default that of the input.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Play the video again and again.")] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Play the video, or send the texts, again and again.")
+    ] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG.")] = 85,
     max_side: Annotated[
         int | None, typer.Option(min=16, help="Shrink larger pictures to this many pixels.")
@@ -151,6 +156,14 @@ def predict(
     rate: Annotated[
         float, typer.Option(min=0.001, help="Frames a second that are taken from a video.")
     ] = 1.0,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Add the words that moved a text most, and the three most probable expressions of "
+            "a face. A text of 30 words then costs as much as 30 texts.",
+        ),
+    ] = False,
 ) -> None:
     """Score files and print one JSON line each; no broker is needed.
 
@@ -160,4 +173,4 @@ def predict(
 
     from infra.predict import predict as run
 
-    raise typer.Exit(run(paths, rate, sys.stdout))
+    raise typer.Exit(run(paths, rate, sys.stdout, explain=explain))

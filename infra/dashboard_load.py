@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.request import urlopen
 
 import redis
 
-from dataflows.keys import ALL_SOURCES, BUCKETS_PER_BLOCK, EXPIRY_S, Keys
+from dataflows.keys import (
+    ALL_SOURCES,
+    BUCKETS_PER_BLOCK,
+    EVENTS_MAXLEN,
+    EXPIRY_S,
+    HEARTBEAT_EXPIRY_S,
+    Keys,
+)
 from dataflows.panes import EMPTY, Pane
 from models.observation import EXPRESSIONS, observe_face
 
-__all__ = ["HISTORY_S", "Feeder", "fill", "serve_clients"]
+__all__ = ["HISTORY_S", "Feeder", "fill", "serve_clients", "writing"]
 
 HISTORY_S: Final = 24 * 3600
 _FACES: Final = 64
@@ -49,16 +59,36 @@ def fill(client: redis.Redis, keys: Keys, sources: list[str], newest: int) -> No
 
 
 class Feeder:
-    """Writes as the flow does: one event of every source, and the panes that follow from them."""
+    """Writes as the flow does: events of every source, and the panes that follow from them.
 
-    def __init__(self, client: redis.Redis, keys: Keys, sources: list[str]) -> None:
+    Args:
+        client: where to.
+        keys: names of the keys.
+        sources: names of the sources.
+        events: of each source in a second.
+        feed: predictions in a second, for the feed of the page; with them comes a heartbeat.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        sources: list[str],
+        events: int = 1,
+        feed: int = 0,
+    ) -> None:
         self._client, self._keys, self._sources = client, keys, sources
+        self._events, self._feed = events, feed
         self._generator = random.Random(11)  # noqa: S311 - a load, no secret
         self._coarse: dict[tuple[str, int, int], Pane] = {}
 
+    def busy(self, events: int, feed: int) -> Feeder:
+        """Return a writer of the same sources that writes more."""
+        return Feeder(self._client, self._keys, self._sources, events, feed)
+
     def write(self, second: int) -> float:
         """Write the panes of a second (epoch s) and return when they were written (epoch s)."""
-        panes = {source: _pane(self._generator, 1) for source in self._sources}
+        panes = {source: _pane(self._generator, self._events) for source in self._sources}
         total = EMPTY
         for pane in panes.values():
             total = total.merge(pane)
@@ -74,10 +104,43 @@ class Feeder:
             pipeline.zadd(self._keys.sources, {source: second * 1000})
             fields: dict[Any, Any] = {"source": source, "bucket": second, "pane": pane.encode()}
             pipeline.xadd(self._keys.updates, fields, maxlen=100_000, approximate=True)
+        self._write_feed(pipeline, second)
         self._coarse = {p: pane for p, pane in self._coarse.items() if p[2] > second - 120}
         written = time.time()
         pipeline.execute()
         return written
+
+    def _write_feed(self, pipeline: Any, second: int) -> None:  # noqa: ANN401 - of redis-py
+        """Write predictions and a heartbeat into a pipeline."""
+        for number in range(self._feed):
+            record = _prediction(self._generator.choice(self._sources), second, number)
+            pipeline.xadd(self._keys.events, {"prediction": record}, maxlen=EVENTS_MAXLEN)
+        if self._feed:
+            key = self._keys.worker("load-1")
+            rate = self._events * len(self._sources)
+            fields = {"at": second, "events_per_s": rate, "latency_p95": 120, "lag": 0}
+            pipeline.hset(key, mapping=fields)
+            pipeline.expire(key, HEARTBEAT_EXPIRY_S)
+
+
+@contextmanager
+def writing(feeder: Feeder) -> Iterator[None]:
+    """Write a second a second meanwhile."""
+    stop = threading.Event()
+
+    def write() -> None:
+        second = int(time.time()) + 1
+        while not stop.wait(max(0.0, second - time.time())):
+            feeder.write(second)
+            second += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def serve_clients(url: str, count: int, seconds: float) -> list[int]:
@@ -142,6 +205,22 @@ def _live_callback(dependencies: list[dict[str, Any]], page: str) -> dict[str, A
         "changedPropIds": [],
         "state": [{"id": "page", "property": "data", "value": page}],
     }
+
+
+def _prediction(source: str, second: int, number: int) -> str:
+    """Return the record of one event with a happy face."""
+    time_text = datetime.fromtimestamp(second, UTC).isoformat(timespec="milliseconds")
+    face = {"box": [10, 10, 60, 60], "emotion": "happiness", "confidence": 0.8, "valence": 0.6}
+    record = {
+        "id": f"{source}/{second}/{number}",
+        "source": source,
+        "time": time_text.replace("+00:00", "Z"),
+        "faces": [face],
+        "text": None,
+        "sentiment": "positive",
+        "valence": 0.6,
+    }
+    return json.dumps(record)
 
 
 def _pane(generator: random.Random, faces: int) -> Pane:

@@ -1,16 +1,19 @@
-"""The demo's producers: a video as three cameras, and a photo of a group, on one schedule."""
+"""The demo's producers on one schedule: a video as three cameras, a photo of a group, a chat."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from infra.frames import Item, Jpeg, picture, video
+from infra.frames import Item, Jpeg, picture, texts, video
 from infra.producers import Sender, Tally
 from models.wheels import fetch
 
-__all__ = ["Feed", "Shot", "sample_streams"]
+__all__ = ["SAMPLE_TEXTS", "Feed", "Shot", "sample_streams"]
+
+SAMPLE_TEXTS: Final = Path(__file__).with_name("sample_texts.txt")  # written for this project
 
 VIDEO_S = 472 / 23.976  # length of the sample video
 CAMERAS = 3
@@ -19,6 +22,7 @@ CAMERAS = 3
 # frame has 12 kB, the photo 65 kB.
 CAMERA_FPS = 3.0
 PHOTO_FPS = 1 / 3
+TEXTS_PER_S = 1.5
 FRAME = Jpeg(quality=75, max_side=448)
 PHOTO = Jpeg(quality=75, max_side=800)
 
@@ -30,10 +34,14 @@ class Shot(NamedTuple):
     item: Item
 
 
-def sample_streams() -> list[Iterator[Shot]]:
-    """Return the four endless streams of the demo; blocks while the samples are downloaded.
+def sample_streams(*, chat: bool) -> list[Iterator[Shot]]:
+    """Return the endless streams of the demo; blocks while the samples are downloaded.
 
-    Each camera shows the whole video, from sorrow to laughter, every 20 s.
+    Each camera shows the whole video, from sorrow to laughter, every 20 s; the chat has what people
+    at a festival may write.
+
+    Args:
+        chat: whether there are texts too, for which a text bundle has to be in use.
 
     Raises:
         AssetError: a sample can neither be found nor downloaded.
@@ -47,6 +55,8 @@ def sample_streams() -> list[Iterator[Shot]]:
         frames = video(film, FRAME, rate=CAMERA_FPS, loop=True, start_s=start_s)
         streams.append(_named(f"camera-{number + 1}", frames))
     streams.append(_named("group-photo", picture(group, PHOTO, rate=PHOTO_FPS)))
+    if chat:
+        streams.append(_named("chat", texts(SAMPLE_TEXTS, rate=TEXTS_PER_S, loop=True)))
     return streams
 
 

@@ -194,20 +194,30 @@ def folder(path: Path, jpeg: Jpeg, *, rate: float | None = None) -> Iterator[Ite
         yield Item(value, content_type, number / rate if rate else None)
 
 
-def texts(path: Path, *, rate: float | None = None) -> Iterator[Item]:
+def texts(path: Path, *, rate: float | None = None, loop: bool = False) -> Iterator[Item]:
     """Yield each line of a file that is not blank, as the bytes that it has.
 
+    Args:
+        path: the file.
+        rate: lines a second.
+        loop: begin again at the end, for ever.
+
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or has nothing to repeat.
     """
+    number = 0
     try:
-        with path.open("rb") as file:
-            number = 0
-            for line in file:
-                value = line.strip()
-                if value:
-                    yield Item(value, "text/plain", number / rate if rate else None)
-                    number += 1
+        while True:
+            before = number
+            with path.open("rb") as file:
+                for line in file:
+                    if value := line.strip():
+                        yield Item(value, "text/plain", number / rate if rate else None)
+                        number += 1
+            if not loop:
+                return
+            if number == before:
+                raise InputError(f"{path}: every line is blank, so there is nothing to repeat")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 

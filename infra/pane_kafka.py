@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -16,10 +16,20 @@ from bytewax.recovery import init_db_dir
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from dataflows.blocks import MINUTE_S
-from dataflows.clients import consumer, ensure_topics, partitions_of, producer, redis_client
+from dataflows.clients import (
+    MESSAGE_BYTES,
+    consumer,
+    ensure_topics,
+    partitions_of,
+    producer,
+    redis_client,
+)
+from dataflows.contract import Envelope, Rejection, open_envelope
+from dataflows.edge import read_faces
 from dataflows.keys import ALL_SOURCES, Keys
 from dataflows.panes import Pane
 from dataflows.settings import Settings
+from dataflows.source import record_of
 from infra import embedded
 from infra.interrupts import interruptible
 from infra.pane_load import START_S, Load
@@ -27,7 +37,7 @@ from infra.ports import LOOPBACK, Ports
 from infra.supervisor import Program, Supervisor
 from models.wheels import fetch
 
-__all__ = ["Rates", "kafka_rates", "steady_rate"]
+__all__ = ["Rates", "flow_rates", "kafka_rates", "steady_rate"]
 
 ROOT: Final = Path(__file__).parents[1]
 SKIPPED: Final = 0.2  # of the events, before a rate is taken
@@ -36,15 +46,60 @@ LIMIT_S: Final = 120.0
 
 
 class Rates(NamedTuple):
-    """Events per second in each round."""
+    """Events per second in each round.
+
+    Attributes:
+        flow: of the real flow.
+        bare: of a loop that consumes and gives the value to `json.loads`, and nothing else.
+        checked: of one that consumes and makes checked events: headers, source, time, content.
+        answered: of one that also writes them to a topic as they came, confirmed batch by batch.
+    """
 
     flow: list[float]
-    parsed: list[float]
+    bare: list[float]
+    checked: list[float]
     answered: list[float]
 
 
 def kafka_rates(settings: Settings, load: Load, count: int, rounds: int) -> Rates:
     """Measure all in turns, with an embedded broker and Redis of their own."""
+    with _servers(settings) as (settings, directory):
+        ensure_topics(settings)
+        _produce(settings, load, count)
+        rates = Rates([], [], [], [])
+        for number in range(rounds):
+            rates.bare.append(steady_rate(_consumed(settings, count, _bare), count))
+            rates.checked.append(steady_rate(_consumed(settings, count, _checked), count))
+            rates.answered.append(steady_rate(_answered(settings, count), count))
+            rates.flow.append(_flow_rate(settings, directory / f"round-{number}", load, count))
+    return rates
+
+
+def flow_rates(
+    settings: Settings, loads: Sequence[Load], count: int, rounds: int
+) -> list[list[float]]:
+    """Return events per second of the real flow by load, in each round; the loads take turns."""
+    rates: list[list[float]] = [[] for _ in loads]
+    with _servers(settings) as (settings, directory):
+        topics = [
+            settings.model_copy(
+                update={"kafka": settings.kafka.model_copy(update={"topic": f"events-{number}"})}
+            )
+            for number in range(len(loads))
+        ]
+        for topic, load in zip(topics, loads, strict=True):
+            ensure_topics(topic)
+            _produce(topic, load, count)
+        for turn in range(rounds):
+            for number, (topic, load) in enumerate(zip(topics, loads, strict=True)):
+                place = directory / f"round-{turn}-{number}"
+                rates[number].append(_flow_rate(topic, place, load, count))
+    return rates
+
+
+@contextmanager
+def _servers(settings: Settings) -> Iterator[tuple[Settings, Path]]:
+    """Yield settings for an embedded broker and Redis that end with it, and a folder."""
     fetch("centerface")  # here, rather than within the limit of the flow
     with ExitStack() as resources, interruptible():
         directory = Path(resources.enter_context(tempfile.TemporaryDirectory()))
@@ -55,15 +110,7 @@ def kafka_rates(settings: Settings, load: Load, count: int, rounds: int) -> Rate
         url = type(settings.redis.url)(f"redis://{LOOPBACK}:{redis_port}/0")
         kafka = settings.kafka.model_copy(update={"brokers": f"{LOOPBACK}:{kafka_port}"})
         redis = settings.redis.model_copy(update={"url": url})
-        settings = settings.model_copy(update={"kafka": kafka, "redis": redis})
-        ensure_topics(settings)
-        _produce(settings, load, count)
-        rates = Rates([], [], [])
-        for number in range(rounds):
-            rates.parsed.append(steady_rate(_parsed(settings, count), count))
-            rates.answered.append(steady_rate(_answered(settings, count), count))
-            rates.flow.append(_flow_rate(settings, directory / f"round-{number}", load, count))
-    return rates
+        yield settings.model_copy(update={"kafka": kafka, "redis": redis}), directory
 
 
 def steady_rate(looks: Iterable[tuple[float, int]], count: int) -> float:
@@ -103,10 +150,10 @@ def _produce(settings: Settings, load: Load, count: int) -> None:
         raise SystemExit(f"error: the broker has not taken {left} events")
 
 
-def _parsed(
-    settings: Settings, count: int, answer: Callable[[list[Any]], None] = lambda documents: None
+def _consumed(
+    settings: Settings, count: int, work: Callable[[list[Message]], None]
 ) -> Iterator[tuple[float, int]]:
-    """Yield the time and how many events are consumed and parsed, and given to `answer`."""
+    """Yield the time and how many events are consumed, and given to `work` batch by batch."""
     kafka, done = settings.kafka, 0
     deadline = time.monotonic() + LIMIT_S
     with closing(consumer(kafka)) as client:
@@ -115,29 +162,56 @@ def _parsed(
         while time.monotonic() < deadline:
             messages = client.consume(settings.batch, timeout=TICK_S)
             # Those with an error tell of the end of a partition.
-            values = [message.value() or b"" for message in messages if message.error() is None]
-            answer([json.loads(value) for value in values])
-            done += len(values)
+            messages = [message for message in messages if message.error() is None]
+            work(messages)
+            done += len(messages)
             yield time.monotonic(), done
 
 
+def _bare(messages: list[Message]) -> None:
+    for message in messages:
+        json.loads(message.value() or b"")
+
+
+def _checked(messages: list[Message]) -> None:
+    _read(messages)
+
+
+def _read(messages: list[Message]) -> list[Envelope]:
+    """Do what the flow does to know an event, with the same functions."""
+    envelopes = []
+    for message in messages:
+        envelope = open_envelope(record_of(message), MESSAGE_BYTES)
+        if isinstance(envelope, Rejection) or read_faces(envelope.value) is None:
+            raise SystemExit(f"error: an event is not accepted: {envelope}")
+        envelopes.append(envelope)
+    return envelopes
+
+
 def _answered(settings: Settings, count: int) -> Iterator[tuple[float, int]]:
-    """Yield the same for a loop that also writes what it has parsed, and waits for it."""
-    client = producer(settings.kafka)
+    """Yield the same for a loop that also writes what it has read, and waits for it."""
+    client = producer(settings.kafka, tell_successes=False)
     failures: list[str] = []
 
     def settle(error: KafkaError | None, _message: Message) -> None:
         if error is not None:
             failures.append(error.str())
 
-    def answer(documents: list[Any]) -> None:
-        for document in documents:
-            value = json.dumps(document).encode()
-            client.produce(settings.kafka.predictions_topic, value, on_delivery=settle)
+    def answer(messages: list[Message]) -> None:
+        for envelope in _read(messages):
+            record = envelope.record
+            headers: list[Any] = [*record.headers]
+            client.produce(
+                settings.kafka.predictions_topic,
+                key=record.key,
+                value=record.value,
+                headers=headers,
+                on_delivery=settle,
+            )
         if client.flush(LIMIT_S) or failures:
             raise SystemExit(f"error: the broker has not taken all: {failures[:1]}")
 
-    return _parsed(settings, count, answer)
+    return _consumed(settings, count, answer)
 
 
 def _flow_rate(settings: Settings, directory: Path, load: Load, count: int) -> float:
@@ -157,6 +231,7 @@ def _flow_rate(settings: Settings, directory: Path, load: Load, count: int) -> f
         ready=lambda: True,
         env={
             "SENTISTREAM_KAFKA__BROKERS": settings.kafka.brokers,
+            "SENTISTREAM_KAFKA__TOPIC": settings.kafka.topic,
             "SENTISTREAM_REDIS__URL": settings.redis.url.get_secret_value(),
             "SENTISTREAM_REDIS__PREFIX": settings.redis.prefix,
             "SENTISTREAM_BATCH": str(settings.batch),

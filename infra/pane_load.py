@@ -15,16 +15,15 @@ from bytewax.operators import KeyedStream, windowing
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import TestingSource
 
-from dataflows import steps
 from dataflows.blocks import MINUTE_S, Order
 from dataflows.contract import Envelope, Record, format_time
+from dataflows.events import Event
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import EMPTY, Pane
 from dataflows.rolling import Update
 from dataflows.settings import Settings
 from dataflows.updates import updates
 from models.observation import EXPRESSIONS, observe_face
-from models.scorer import Face, Scored
 
 __all__ = [
     "START_S",
@@ -54,11 +53,11 @@ class Load:
     sources: int
     per_s: int
 
-    def events(self, count: int) -> list[steps.Event]:
+    def events(self, count: int) -> list[Event]:
         """Return events as they are once they are scored."""
-        scored = [Scored((Face(None, row, observe_face(row)),)) for row in probabilities()]
+        faces = [observe_face(row) for row in probabilities()]
         return [
-            steps.Event(self._envelope(source, time_ms), scored[face], "")
+            Event(self._envelope(source, time_ms), (faces[face],), "")
             for source, time_ms, face in self._draw(count)
         ]
 
@@ -116,7 +115,7 @@ class Tally(DynamicSink[Any], StatelessSinkPartition[Any]):
 
 
 def our_flow(
-    settings: Settings, events: Iterable[steps.Event | TestingSource.EOF]
+    settings: Settings, events: Iterable[Event | TestingSource.EOF]
 ) -> tuple[Dataflow, Tally]:
     """Return our flow from scored events to updates, as in `dataflows.sentiment`.
 
@@ -147,7 +146,7 @@ class _Gain:
         return gain
 
 
-def their_flow(settings: Settings, events: Sequence[steps.Event]) -> tuple[Dataflow, Tally]:
+def their_flow(settings: Settings, events: Sequence[Event]) -> tuple[Dataflow, Tally]:
     """Return Bytewax's own sliding windows of one minute, one of them each second.
 
     It is given what makes it fast: no waiting for late events, no order inside a window, no waking
@@ -184,6 +183,6 @@ def their_flow(settings: Settings, events: Sequence[steps.Event]) -> tuple[Dataf
     return flow, tally
 
 
-def _timed_pane(event: steps.Event) -> tuple[str, tuple[datetime, Pane]]:
+def _timed_pane(event: Event) -> tuple[str, tuple[datetime, Pane]]:
     time = datetime.fromtimestamp(event.envelope.time_ms / 1000, UTC)
-    return event.envelope.source, (time, Pane.of(event.scored.observations))
+    return event.envelope.source, (time, Pane.of(event.observations))

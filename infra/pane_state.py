@@ -14,6 +14,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from dataflows import steps
 from dataflows.blocks import MINUTE_S, Delta, Partial, Restore
+from dataflows.events import Event
 from dataflows.lateness import Lateness
 from dataflows.panes import EMPTY, Pane
 from dataflows.settings import Settings
@@ -53,12 +54,12 @@ class Epochs:
             lambda: steps.RollingLogic(settings.windows, None),
         ]
 
-    def of(self, events: list[steps.Event]) -> Iterator[Snapshot]:
+    def of(self, events: list[Event]) -> Iterator[Snapshot]:
         """Yield what each second of event time writes, when it is one epoch and one batch."""
         for _, group in groupby(events, lambda event: event.envelope.time_ms // 1000):
             yield self._epoch(list(group))
 
-    def _epoch(self, events: list[steps.Event]) -> Snapshot:
+    def _epoch(self, events: list[Event]) -> Snapshot:
         for event in events:
             self._late.is_late(event.envelope.source, event.envelope.time_ms)
         sums = list(steps.partial_sums(events))

@@ -13,6 +13,7 @@ from dataflows.content import read_content
 from dataflows.settings import Settings, load_settings
 from infra.frames import CONTENT_TYPES, InputError, Jpeg, video
 from models.errors import ContentError, SentiStreamError
+from models.explaining import explanation
 from models.prediction import prediction
 from models.scorer import Content, Scorer
 
@@ -33,13 +34,15 @@ class _Input:
     content: Content | SentiStreamError
 
 
-def predict(paths: Sequence[Path], rate: float, out: TextIO) -> int:
+def predict(paths: Sequence[Path], rate: float, out: TextIO, *, explain: bool = False) -> int:
     """Write one JSON line per picture and text file, and one per frame of a video.
 
     Args:
         paths: files, or folders that are searched for pictures, videos and texts.
         rate: frames a second that are taken from a video.
         out: where the lines go.
+        explain: add to each line why (`models.explaining`); a text then costs one more pass of the
+            encoder for each of its words.
 
     Returns:
         The exit code: 1 if any line is an error, else 0.
@@ -49,19 +52,23 @@ def predict(paths: Sequence[Path], rate: float, out: TextIO) -> int:
     """
     settings = load_settings()
     scorer = Scorer.from_folder(
-        settings.bundles, settings.detector, settings.limits, settings.threads
+        settings.bundles,
+        settings.detector,
+        settings.limits,
+        settings.threads,
+        text=settings.text,
     )
     inputs = _inputs(paths, rate, settings)
     failed = 0
     while batch := list(islice(inputs, BATCH)):
-        for line in _lines(batch, scorer):
+        for line in _lines(batch, scorer, explain):
             failed += "error" in line
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
         out.flush()
     return 1 if failed else 0
 
 
-def _lines(batch: Sequence[_Input], scorer: Scorer) -> Iterator[dict[str, Any]]:
+def _lines(batch: Sequence[_Input], scorer: Scorer, explain: bool) -> Iterator[dict[str, Any]]:
     scores = iter(scorer.score([x.content for x in batch if isinstance(x.content, Content)]))
     for item in batch:
         result = next(scores) if isinstance(item.content, Content) else item.content
@@ -69,7 +76,11 @@ def _lines(batch: Sequence[_Input], scorer: Scorer) -> Iterator[dict[str, Any]]:
             reason = {"reason": result.reason} if isinstance(result, ContentError) else {}
             yield {"id": item.id, "error": str(result), **reason}
         else:
-            yield prediction(item.id, result, scorer.versions)
+            line = prediction(item.id, result, scorer.versions)
+            if explain:
+                text = item.content.text if isinstance(item.content, Content) else None
+                line["explanation"] = explanation(result, scorer.texts, text)
+            yield line
 
 
 def _inputs(paths: Iterable[Path], rate: float, settings: Settings) -> Iterator[_Input]:

@@ -27,7 +27,7 @@ class Input:
         video: a file.
         text: a file with one text a line.
         rate: events a second.
-        loop: play the video again and again.
+        loop: play the video, or send the lines of the text, again and again.
         jpeg: encoding and size of pictures.
     """
 
@@ -48,8 +48,8 @@ class Input:
         inputs = (self.camera, self.folder, self.video, self.text)
         if sum(one is not None for one in inputs) != 1:
             raise InputError("name exactly one of --camera, --folder, --video and --text")
-        if self.loop and self.video is None:
-            raise InputError("--loop goes with --video alone")
+        if self.loop and self.video is None and self.text is None:
+            raise InputError("--loop goes with --video and --text alone")
         if self.camera is not None:
             return f"camera-{self.camera}", camera(self.camera, self.jpeg, rate=self.rate)
         if self.folder is not None:
@@ -58,7 +58,7 @@ class Input:
             frames = video(self.video, self.jpeg, rate=self.rate, loop=self.loop)
             return self.video.stem, frames
         assert self.text is not None  # noqa: S101 - one of the four is set
-        return self.text.stem, texts(self.text, rate=self.rate)
+        return self.text.stem, texts(self.text, rate=self.rate, loop=self.loop)
 
 
 def produce(chosen: Input, source: str | None, count: int | None, console: Console) -> int:

@@ -26,14 +26,16 @@ __all__ = ["Stack"]
 
 ROOT = Path(__file__).parents[1]  # the repository, or where the package is installed
 DASHBOARD = "dashboard"
+API = "api"
 PROBE_S = 1.0
 FLOW_LIMIT_S = 120.0  # models are loaded by each worker; a slow disk or a busy machine takes long
 DASHBOARD_LIMIT_S = 60.0
+API_LIMIT_S = 120.0  # it loads the models too
 
 
 @dataclass
 class Stack:
-    """Starts the servers that no address is given for, the flow and the dashboard.
+    """Starts the servers that no address is given for, the flow, the API and the dashboard.
 
     Args:
         settings: as read; the addresses of what the stack starts are added to them.
@@ -50,6 +52,7 @@ class Stack:
     directory: Path
     workers: int = 1
     port: int | None = None
+    api_port: int = field(init=False, default=0)
     _given_kafka: bool = field(init=False)
     _given_redis: bool = field(init=False)
 
@@ -85,7 +88,7 @@ class Stack:
         ensure_topics(self.settings)
 
     def start_programs(self, ledger: Ledger) -> None:
-        """Start the flow and the dashboard, and block until all are healthy.
+        """Start the flow, the API and the dashboard, and block until all are healthy.
 
         Raises:
             AssetError: the face detector can neither be found nor downloaded.
@@ -96,7 +99,10 @@ class Stack:
             own = "port" in self.settings.dashboard.model_fields_set
             usual = self.settings.dashboard.port
             self.port = usual if own else self.ports.free([usual])
-        self.supervisor.start(*self._flow(ledger), self._dashboard(self.port))
+        api = self.settings.api
+        own = "port" in api.model_fields_set
+        self.api_port = api.port if own else self.ports.free([api.port])
+        self.supervisor.start(*self._flow(ledger), self._api(), self._dashboard(self.port))
 
     @property
     def worker_ids(self) -> list[str]:
@@ -107,7 +113,12 @@ class Stack:
     @property
     def dashboard_url(self) -> str:
         """Where a browser finds the dashboard."""
-        return f"http://{self._dashboard_host()}:{self.port}"
+        return f"http://{_reachable(self.settings.dashboard.host)}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where programs find the REST API."""
+        return f"http://{_reachable(self.settings.api.host)}:{self.api_port}"
 
     def broker_mib(self) -> int:
         """Return the resident memory of the embedded broker in MiB, 0 without one."""
@@ -125,6 +136,7 @@ class Stack:
             table.add_column(column, overflow="fold")
         topic = f"events go to the topic {self.settings.kafka.topic}"
         table.add_row("dashboard", self.dashboard_url, "open it in a browser")
+        table.add_row("REST API", self.api_url, "docs/api.md shows it by example")
         table.add_row("Kafka broker", self.settings.kafka.brokers, f"{kafka}; {topic}")
         table.add_row("Redis", redis_location(self.settings.redis), redis)
         table.add_row("flow", f"{self.workers} worker process(es)", "")
@@ -161,14 +173,23 @@ class Stack:
         return Program(
             name=DASHBOARD,
             argv=[sys.executable, "-P", "-m", "dashboard"],
-            env=self._environment() | {"SENTISTREAM_DASHBOARD__PORT": str(port)},
-            ready=_http_probe(self._dashboard_host(), port, "/healthz"),
+            env=self._environment()
+            | {
+                "SENTISTREAM_DASHBOARD__PORT": str(port),
+                "SENTISTREAM_API__PORT": str(self.api_port),  # its page "Try it" asks there
+            },
+            ready=_http_probe(_reachable(self.settings.dashboard.host), port, "/healthz"),
             limit_s=DASHBOARD_LIMIT_S,
         )
 
-    def _dashboard_host(self) -> str:
-        host = self.settings.dashboard.host
-        return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    def _api(self) -> Program:
+        return Program(
+            name=API,
+            argv=[sys.executable, "-P", "-m", "serving"],
+            env=self._environment() | {"SENTISTREAM_API__PORT": str(self.api_port)},
+            ready=_http_probe(_reachable(self.settings.api.host), self.api_port, "/readyz"),
+            limit_s=API_LIMIT_S,
+        )
 
     def _flow_name(self, number: int) -> str:
         return f"flow-{number + 1}" if self.workers > 1 else "flow"
@@ -196,6 +217,11 @@ class Stack:
 
     def _heartbeat_probe(self, ledger: Ledger, number: int) -> Callable[[], bool]:
         return lambda: bool(ledger.heartbeats([self.worker_ids[number]]))
+
+
+def _reachable(host: str) -> str:
+    """Return an address at which one finds what listens on `host`."""
+    return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
 
 
 def _http_probe(host: str, port: int, path: str) -> Callable[[], bool]:

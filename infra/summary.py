@@ -150,4 +150,6 @@ def report(
 def _figures(pane: Pane) -> dict[str, int]:
     counts = pane._asdict()
     expressions = {name: counts[column] for name, column in EXPRESSIONS.items()}
-    return {"events": pane.events, "observations": pane.n, **expressions}
+    # A face is one of the seven; what is not is a text.
+    texts = pane.n - sum(expressions.values())
+    return {"events": pane.events, "observations": pane.n, "texts": texts, **expressions}

@@ -21,6 +21,7 @@ from infra.producers import Sender
 from infra.stack import Stack
 from infra.summary import Counts, Ledger, report
 from infra.supervisor import ChildError, Supervisor
+from models.bundle import text_folder
 from models.errors import ServiceError
 
 __all__ = ["Options", "up"]
@@ -37,7 +38,7 @@ class Options:
 
     Attributes:
         workers: processes of the flow.
-        demo: send the sample video and photo.
+        demo: send the sample video and photo, and the sample texts if a text bundle is in use.
         seconds: end after so long, with a summary; None runs until it is stopped.
         port: of the dashboard; None chooses.
         broker_limit_mib: resident memory of the embedded broker at which the demo's producers stop.
@@ -114,7 +115,8 @@ class _Run:
         stack = self._stack
         stack.start_servers()
         self._console.print("Starting; what is missing is downloaded on the first run …")
-        streams = sample_streams() if self._options.demo else []
+        chat = text_folder(stack.settings.bundles, stack.settings.text) is not None
+        streams = sample_streams(chat=chat) if self._options.demo else []
         ledger = self._resources.enter_context(closing(Ledger(stack.settings)))
         stack.start_programs(ledger)
         self._console.print(stack.table())

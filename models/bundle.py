@@ -1,5 +1,7 @@
 """Model bundles: a folder with an encoder, a head, its calibration and a manifest.
 
+There is one kind for faces and one for texts.
+
 A bundle is used only if every file has the hash that the manifest names and if classes, shapes
 and schema agree; otherwise loading is refused with what does not fit.
 """
@@ -8,106 +10,73 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.errors import BundleError
-from models.observation import EXPRESSIONS
+from models.manifest import (
+    ACTIVE,
+    ALIGNED_LANDMARKS,
+    CALIBRATION,
+    CARD,
+    CLASSES,
+    ENCODER,
+    HEAD,
+    MANIFEST,
+    OPTIONAL,
+    REFERENCE,
+    SCHEMA,
+    TOKENIZER,
+    VERSION,
+    Calibration,
+    FileEntry,
+    Manifest,
+    Preprocessing,
+    Strict,
+    TextManifest,
+    TextPreprocessing,
+    required_files,
+)
+from models.options import TextOptions
+from models.reference import Reference
 
 __all__ = [
+    "ACTIVE",
     "ALIGNED_LANDMARKS",
+    "CALIBRATION",
+    "CARD",
+    "ENCODER",
+    "HEAD",
+    "TOKENIZER",
+    "VERSION",
+    "AnyBundle",
     "Bundle",
     "Calibration",
     "Manifest",
     "Preprocessing",
+    "TextBundle",
+    "TextManifest",
+    "TextPreprocessing",
     "active_folder",
+    "kind_of",
     "load_bundle",
+    "load_text_bundle",
+    "text_folder",
     "write_manifest",
 ]
 
-SCHEMA = 1
-MANIFEST, ACTIVE, CARD = "manifest.json", "ACTIVE", "MODEL_CARD.md"
-ENCODER, HEAD, CALIBRATION = "encoder.onnx", "head.ubj", "calibration.json"
-FILES = (ENCODER, HEAD, CALIBRATION, CARD)
-CLASSES = {"face": EXPRESSIONS}
-VERSION = r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"  # also the name of a folder
-
-# Where the eyes, the nose and the mouth corners lie in RAF-DB's aligned crops, as shares of the
-# side: medians of the detector's own landmarks over 280 training crops of 100 px.
-ALIGNED_LANDMARKS = (
-    (0.272, 0.332),
-    (0.724, 0.335),
-    (0.492, 0.562),
-    (0.306, 0.741),
-    (0.672, 0.745),
-)
+NO_TEXT: Final = "none"  # in place of a version
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileEntry(_Strict):
-    """Size and hash of one file of a bundle."""
-
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(ge=1)
-
-
-class Preprocessing(_Strict):
-    """How an aligned crop becomes the encoder's input: float32 NCHW, `(pixel - mean) / scale`."""
-
-    colour: Literal["RGB"] = "RGB"
-    mean: float = 127.5
-    scale: float = Field(default=127.5, gt=0)
-    landmarks: tuple[tuple[float, float], ...] = Field(
-        default=ALIGNED_LANDMARKS, min_length=5, max_length=5
-    )
-
-
-class TrainingData(_Strict):
-    """One data set that went into a bundle, with the terms under which it may be used."""
-
-    name: str
-    split: str
-    items: int = Field(ge=1)
-    terms: str
-
-
-class Manifest(_Strict):
-    """What a bundle says of itself."""
-
-    schema_version: Literal[1] = 1
-    name: Literal["face"]
-    version: str = Field(pattern=VERSION)
-    created: datetime
-    architecture: str
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing = Preprocessing()
-    input_size: int = Field(ge=16, le=1024)
-    feature_count: int = Field(ge=1)
-    training_data: tuple[TrainingData, ...] = Field(min_length=1)
-    metrics: dict[str, Any]
-    files: dict[str, FileEntry]
-
-
-class Calibration(_Strict):
-    """Temperature scaling: `softmax(log(p) / temperature)` (Guo et al. 2017)."""
-
-    schema_version: Literal[1] = 1
-    method: Literal["temperature"] = "temperature"
-    temperature: float = Field(default=1.0, gt=0)
-
-
-class Bundle(_Strict):
+class AnyBundle(Strict):
     """A checked bundle; every file in it has the hash of the manifest."""
 
     folder: Path
-    manifest: Manifest
+    manifest: Manifest | TextManifest
     calibration: Calibration
+    reference: Reference | None = None  # what a stream is held against, if the bundle has it
 
     @property
     def encoder(self) -> Path:
@@ -118,6 +87,23 @@ class Bundle(_Strict):
     def head(self) -> Path:
         """Path of the XGBoost head in UBJ."""
         return self.folder / HEAD
+
+
+class Bundle(AnyBundle):
+    """A bundle for faces."""
+
+    manifest: Manifest
+
+
+class TextBundle(AnyBundle):
+    """A bundle for texts."""
+
+    manifest: TextManifest
+
+    @property
+    def tokenizer(self) -> Path:
+        """Path of the tokenizer."""
+        return self.folder / TOKENIZER
 
 
 def active_folder(path: Path) -> Path:
@@ -142,51 +128,114 @@ def active_folder(path: Path) -> Path:
     return folder
 
 
+def text_folder(bundles: Path, options: TextOptions | None = None) -> Path | None:
+    """Return where the text bundle in use is looked for; None where texts are not scored.
+
+    Args:
+        bundles: the folder of all bundles.
+        options: which one; by default that of `ACTIVE`, if there is any.
+    """
+    version = (options or TextOptions()).bundle
+    folder = bundles / "text"
+    if version == NO_TEXT or not (version or folder.exists()):
+        return None
+    return folder / version
+
+
+def kind_of(path: Path) -> str:
+    """Return the name in the manifest of a bundle, such as `face`, without checking more.
+
+    Raises:
+        BundleError: there is no manifest, or no name in it.
+    """
+    file = active_folder(path) / MANIFEST
+    try:
+        return str(json.loads(file.read_bytes())["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{file} is no manifest: {error!r}") from error
+
+
 def load_bundle(path: Path) -> Bundle:
-    """Load and check the bundle in `path` (a version, or a folder with `ACTIVE`).
+    """Load and check the face bundle in `path` (a version, or a folder with `ACTIVE`).
 
     Raises:
         BundleError: something is missing, changed or does not agree; the message says which.
     """
     folder = active_folder(path)
     manifest = _read(folder / MANIFEST, Manifest)
+    calibration = _checked(folder, manifest)
+    reference = _reference(folder, manifest)
+    return Bundle(folder=folder, manifest=manifest, calibration=calibration, reference=reference)
+
+
+def load_text_bundle(path: Path) -> TextBundle:
+    """Load and check the text bundle in `path`, as `load_bundle` does.
+
+    Raises:
+        BundleError: something is missing, changed or does not agree; the message says which.
+    """
+    folder = active_folder(path)
+    manifest = _read(folder / MANIFEST, TextManifest)
+    calibration = _checked(folder, manifest)
+    reference = _reference(folder, manifest)
+    return TextBundle(
+        folder=folder, manifest=manifest, calibration=calibration, reference=reference
+    )
+
+
+def _checked(folder: Path, manifest: Manifest | TextManifest) -> Calibration:
+    """Check what a manifest names, and return the calibration."""
     expected = CLASSES[manifest.name]
     if manifest.classes != expected:
         raise BundleError(
             f"{folder}: classes are {list(manifest.classes)}, expected are {list(expected)} "
             "in this order"
         )
-    missing = [name for name in FILES if name not in manifest.files]
+    missing = [name for name in manifest.required if name not in manifest.files]
     if missing:
         raise BundleError(f"{folder}: the manifest does not list {', '.join(missing)}")
     for name, entry in manifest.files.items():
         _check_file(folder, name, entry)
-    return Bundle(
-        folder=folder,
-        manifest=manifest,
-        calibration=_read(folder / CALIBRATION, Calibration),
-    )
+    return _read(folder / CALIBRATION, Calibration)
 
 
-def write_manifest(folder: Path, **fields: Any) -> Manifest:  # noqa: ANN401
+def _reference(folder: Path, manifest: Manifest | TextManifest) -> Reference | None:
+    if REFERENCE not in manifest.files:
+        return None
+    reference = _read(folder / REFERENCE, Reference)
+    found = len(reference.classes), len(reference.centre)
+    expected = len(manifest.classes), manifest.feature_count
+    if found != expected:
+        raise BundleError(
+            f"{folder / REFERENCE} is for {found[0]} classes and {found[1]} features, the manifest "
+            f"says {expected[0]} and {expected[1]}"
+        )
+    return reference
+
+
+def write_manifest(folder: Path, **fields: Any) -> Manifest | TextManifest:  # noqa: ANN401
     """Hash the files in `folder` and write the manifest with these `fields`.
 
     Raises:
         BundleError: a file is missing or a field does not fit the schema.
     """
-    files = {}
-    for name in FILES:
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder}: {name} is missing")
-        files[name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    kind = TextManifest if fields["name"] == "text" else Manifest
+    wanted = required_files(fields["name"], fields.get("head", "xgboost"))
+    also = [name for name in OPTIONAL if (folder / name).is_file()]
+    files = {name: _entry(folder / name) for name in (*wanted, *also)}
     try:
-        manifest = Manifest(**fields, files=files)
+        manifest = kind(**fields, files=files)
     except ValidationError as error:
         raise BundleError(f"{folder}: {error}") from error
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise BundleError(f"{path.parent}: {path.name} is missing")
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 def file_sha256(path: Path) -> str:

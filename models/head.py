@@ -8,7 +8,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
+from models.bundle import AnyBundle
 from models.errors import BundleError
 from models.runtime import thread_count
 
@@ -20,7 +20,7 @@ SMALLEST: Final = 1e-12  # keeps the logarithm of a probability of 0 finite
 class Head:
     """Gradient-boosted trees on the encoder's features."""
 
-    def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+    def __init__(self, bundle: AnyBundle, threads: int = 0) -> None:
         """Load the head and check it against the manifest.
 
         Raises:

@@ -7,7 +7,7 @@ nowhere else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "EXPRESSIONS",
@@ -25,8 +25,7 @@ SENTIMENTS = ("negative", "neutral", "positive")
 SCALE = 1000  # valence and confidence are kept in thousandths, as integers
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One face or one text.
 
     Attributes:

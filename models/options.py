@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DetectorOptions", "Limits"]
+__all__ = ["DetectorOptions", "Limits", "ShadowOptions", "TextCleaning", "TextOptions"]
 
 
 class DetectorOptions(BaseModel):
@@ -52,4 +54,52 @@ class Limits(BaseModel):
         default=50_000_000,
         ge=1,
         description="Most pixels of one picture by its header; checked before pixels are decoded.",
+    )
+
+
+class TextCleaning(BaseModel):
+    """How a text is cleaned before it is tokenised; a text bundle says what it was made with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_characters: int = Field(
+        default=1000, ge=16, le=100_000, description="Longer texts are cut, with a mark."
+    )
+    emoji: Literal["named", "kept"] = Field(
+        default="named", description="Whether an emoji becomes its English name."
+    )
+
+
+class TextOptions(BaseModel):
+    """Which model scores texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bundle: str = Field(
+        default="",
+        pattern=r"^[0-9A-Za-z._-]*$",
+        description="Version of the text bundle, such as the light one for very high rates; empty "
+        "takes the one that `ACTIVE` names, and `none` scores no texts.",
+    )
+
+
+class ShadowOptions(BaseModel):
+    """Which models are tried beside those in use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    face: str = Field(
+        default="",
+        pattern=r"^[0-9A-Za-z._-]*$",
+        description="Version of a face bundle that scores a share of the pictures as well, to be "
+        "compared; it changes no result. Empty is none.",
+    )
+    text: str = Field(
+        default="", pattern=r"^[0-9A-Za-z._-]*$", description="The same of a text bundle."
+    )
+    share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the events that are compared, chosen by their ids.",
     )

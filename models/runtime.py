@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 # ONNX Runtime reports its use to its maker unless this is set before it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -12,7 +15,9 @@ import onnxruntime as ort
 
 from models.errors import BundleError
 
-__all__ = ["open_session", "thread_count"]
+__all__ = ["lower_priority", "open_session", "thread_count"]
+
+NICE: Final = 10  # of threads whose work can wait
 
 ort.set_default_logger_severity(3)  # errors only; warnings about constant folding help nobody
 
@@ -20,6 +25,12 @@ ort.set_default_logger_severity(3)  # errors only; warnings about constant foldi
 def thread_count(threads: int) -> int:
     """Return the number of inference threads: `threads`, or the cores this process may use."""
     return threads or len(os.sched_getaffinity(0))
+
+
+def lower_priority() -> None:
+    """Let the calling thread give way to others; on Linux, niceness is that of a thread."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def open_session(model: Path | bytes, threads: int) -> ort.InferenceSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -78,12 +79,12 @@ def running(directory: Path, count: int = 1) -> Iterator[Kafka]:
     if tool := next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None):
         pytest.skip(f"a real Apache Kafka needs {tool}")
     jars = directory / "jars"
-    # Once, into Maven's own cache; from there, every time.
-    subprocess.run(
-        ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={jars}"],
-        check=True,
-        timeout=DOWNLOAD_S,
-    )
+    # Once, into Maven's own cache, which takes one at a time; from there, every time.
+    copy = ["dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
+    with POM.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["mvn", "-q", "-B", "-f", POM, *copy]
+        subprocess.run(command, check=True, timeout=DOWNLOAD_S)
     with Ports() as ports, ExitStack() as supervisors:
         brokers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]
         controllers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]

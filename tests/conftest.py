@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import apache_kafka
 import pytest
+import text_bundles
 
 from dataflows.settings import Settings, get_settings, load_settings
 from infra import embedded
@@ -108,6 +109,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Monkey
     get_settings.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the face bundle and two tiny ones for texts."""
+    return text_bundles.write_bundles(tmp_path_factory.mktemp("bundles"))
+
+
 @pytest.fixture
 def data() -> Path:
     """Return the folder of the research data; skips where it is absent."""
@@ -125,6 +132,11 @@ def _demand(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
     report.outcome = "failed"
     report.longrepr = f"skipped, though {REQUIRE_ALL} is set: {reason}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with training, whose files take long, so that two workers end together."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
 
 
 @pytest.hookimpl(wrapper=True)

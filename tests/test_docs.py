@@ -11,6 +11,10 @@ from dataflows.contract import REASONS
 from dataflows.panes import FIELDS
 from dataflows.settings import setting_names
 from infra.cli import app
+from serving.drift_metrics import DriftMetrics
+from serving.flow_metrics import FlowMetrics
+from serving.metrics import Metrics
+from serving.problems import KINDS
 from training.cli import app as training
 from training.datasets.sources import FORMATS
 
@@ -25,7 +29,8 @@ def section(name: str) -> str:
 
 
 def test_every_setting_is_documented_and_the_reverse() -> None:
-    assert re.findall(r"`(SENTISTREAM_\w+)`", section("settings")) == list(setting_names())
+    named = re.findall(r"^\| `(SENTISTREAM_\w+)` \|", section("settings"), re.MULTILINE)
+    assert named == list(setting_names())
 
 
 def test_every_reason_is_documented_and_the_reverse() -> None:
@@ -57,3 +62,18 @@ def test_every_form_of_a_data_set_is_documented_and_the_reverse() -> None:
     table = README.split("| `format` |")[1].split("\n\n")[0]
     rows = re.findall(r"^\| (`.*`) \| .* \|$", table, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(FORMATS)
+
+
+def test_every_problem_and_metric_of_the_api_is_documented_and_the_reverse() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    told = {name: (int(status), title) for name, status, title in rows}
+    assert told == {name: kind for name, kind in KINDS.items() if name not in REASONS}
+    for prefix, families in (
+        ("sentistream_api", Metrics().registry.collect()),
+        ("sentistream_flow", FlowMetrics({}).collect()),
+        ("sentistream_drift", DriftMetrics([]).collect()),
+    ):
+        named = dict(re.findall(rf"^\| `({prefix}\w+)` \| .* \| (.+) \|$", page, re.MULTILINE))
+        suffixes = {"counter": "_total"}
+        assert named == {f.name + suffixes.get(f.type, ""): f.documentation for f in families}

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from chromium import ARGUMENTS, CHROMIUM, patient
 
+from dataflows.settings import load_settings
 from infra.ports import Ports
+from models.bundle import text_folder
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -71,7 +73,8 @@ def test_the_summary_accounts_for_every_event_of_the_demo() -> None:
     assert summary["rejected"] == 0
     assert summary["scored"] > 100
     sources = summary["sources"]
-    assert set(sources) == {"camera-1", "camera-2", "camera-3", "group-photo"}
+    chat = {"chat"} if text_folder(load_settings().bundles) else set()
+    assert set(sources) == {"camera-1", "camera-2", "camera-3", "group-photo"} | chat
     assert sum(source["events"] for source in sources.values()) == summary["scored"]
     assert sum(source["observations"] for source in sources.values()) == summary["observations"]
     # The video goes from sorrow to laughter every 20 s, on every camera.

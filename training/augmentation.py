@@ -103,13 +103,17 @@ def _recolour(images: Tensor, ranges: Augmentation) -> Tensor:
 
 def _erase(images: Tensor, probability: float) -> Tensor:
     """Put one mid-grey rectangle on some of the pictures."""
-    side = images.shape[-1]
-    for index in torch.nonzero(torch.rand(len(images)) < probability).flatten().tolist():
-        area, aspect, top, left = torch.rand(4).tolist()
-        pixels = side * side * (ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0]))
-        ratio = ERASED_ASPECT[0] * (ERASED_ASPECT[1] / ERASED_ASPECT[0]) ** aspect
-        height = min(side, round(math.sqrt(pixels * ratio)))
-        width = min(side, round(math.sqrt(pixels / ratio)))
-        y, x = int(top * (side - height + 1)), int(left * (side - width + 1))
-        images[index, :, y : y + height, x : x + width] = 0
-    return images
+    side, device = images.shape[-1], images.device
+    chosen, area, aspect, top, left = torch.rand(5, len(images), 1, device=device)
+    pixels = side * side * (ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0]))
+    ratio = ERASED_ASPECT[0] * (ERASED_ASPECT[1] / ERASED_ASPECT[0]) ** aspect
+    place = torch.arange(side, device=device)
+
+    def inside(length: Tensor, start: Tensor) -> Tensor:
+        length = length.round().clamp(max=side)
+        start = (start * (side - length + 1)).floor()
+        return (place >= start) & (place < start + length)
+
+    rows, columns = inside((pixels * ratio).sqrt(), top), inside((pixels / ratio).sqrt(), left)
+    rows &= chosen < probability
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)

@@ -7,8 +7,9 @@ from typing import Any
 from models.observation import EXPRESSIONS
 from training.config import Config
 from training.elsewhere import MEASURES, Elsewhere
+from training.reporting.refit import changes
 
-__all__ = ["card"]
+__all__ = ["card", "confusion"]
 
 TEMPLATE = """# Face bundle {version}
 
@@ -18,7 +19,7 @@ Reads the expression of an aligned face: one of {classes}.
   Input is RGB, (pixel - 127.5) / 127.5.
 - **Head**: XGBoost on these features, {rounds} rounds of {per_round} trees.
 - **Calibration**: temperature {temperature}, `softmax(log(p) / {temperature})`.
-- **Made with**: `python -m training run` and the settings at the end of this page.
+- **Made with**: `python -m training run` and the settings at the end of this page{then}.
 
 ## Data and terms
 
@@ -29,7 +30,7 @@ how weights that were trained on them may be used commercially is for the user t
 training data of {target}, {held} faces were held out to choose the epoch, the head and the
 temperature; the test splits chose nothing. Faces whose pixels also stand in a test split were not
 learnt from.{remark}
-
+{refitted}
 ## Measured on the test split of {target}
 
 `python -m training evaluate --bundle models/face --data DATA --json` measures it again, from the
@@ -84,6 +85,7 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
     metrics = manifest["metrics"]
     test, validation = metrics["test"], metrics["validation"]
     found = Elsewhere.model_validate(metrics)
+    refitted = metrics.get("refitted")
     weakest = min(test["recall"], key=test["recall"].__getitem__)
     return TEMPLATE.format(
         version=manifest["version"],
@@ -102,11 +104,13 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
         target=manifest["training_data"][0]["name"],
         held=validation["n"],
         remark=config.export.remark and f" {config.export.remark}",
+        then="; then `python -m training heads --feedback FILE`" if refitted else "",
+        refitted=_refitted(refitted),
         v_accuracy=validation["accuracy"],
         v_balanced=validation["balanced_accuracy"],
         v_before=validation["ece_before"],
         v_ece=validation["ece"],
-        confusion=_confusion(test["confusion"], test["recall"]),
+        confusion=confusion(test["confusion"], test["recall"]),
         also=_also(found),
         photographs=_photographs(found),
         cost=_cost(found),
@@ -115,6 +119,20 @@ def card(config: Config, manifest: Mapping[str, Any]) -> str:
         settings=json.dumps(config.model_dump(mode="json"), indent=2),
         **{name: test[name] for name in ("n", "accuracy", "balanced_accuracy", "macro_f1", "ece")},
     )
+
+
+def _refitted(result: Mapping[str, Any] | None) -> str:
+    """Return a section on the corrections that the head was refitted with, or nothing."""
+    if not result:
+        return ""
+    told = result["feedback"]
+    said = (
+        f"Head and calibration were fitted again on the same data and {told['learnt_from']} "
+        f"corrections by people of what face/{', face/'.join(told['bundles'])} had said, each "
+        f"counted as {result['weight']:g} of the original faces; {told['held_out']} more were held "
+        f"out (file with SHA-256 {told['sha256']})."
+    )
+    return "\n".join(["", "## Refitted with corrections", "", said, "", *changes(result), ""])
 
 
 def _also(found: Elsewhere) -> str:
@@ -147,8 +165,9 @@ def _cost(found: Elsewhere) -> str:
     return f"\n## Cost\n\n{command}: {found.cost.sentence()}\n"
 
 
-def _confusion(rows: list[list[int]], recall: Mapping[str, float]) -> str:
-    lines = [f"| | {' | '.join(EXPRESSIONS)} | recall |", "|---" * (len(EXPRESSIONS) + 2) + "|"]
-    for name, row in zip(EXPRESSIONS, rows, strict=True):
+def confusion(rows: list[list[int]], recall: Mapping[str, float]) -> str:
+    """Return a confusion matrix [true, called] with the recall of each class as a table."""
+    lines = [f"| | {' | '.join(recall)} | recall |", "|---" * (len(recall) + 2) + "|"]
+    for name, row in zip(recall, rows, strict=True):
         lines.append(f"| {name} | {' | '.join(map(str, row))} | {recall[name]:.4f} |")
     return "\n".join(lines)

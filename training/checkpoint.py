@@ -21,7 +21,7 @@ class Checkpoint:
     the current phase. There is no state of random generators in it: every epoch seeds them from the
     run's seed and its own number, which makes a resumed run equal to an uninterrupted one. `best`
     holds the averaged weights of the epoch of the last phase that was best on validation.
-    `teacher` holds what the last phase said of each face of the current one, if that is asked for.
+    `teacher` holds the averaged weights of the last phase where they teach the current one.
     """
 
     epoch: int

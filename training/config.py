@@ -4,17 +4,18 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import ConfigError
 
-__all__ = ["Config", "Source", "keep_with_run", "load"]
+__all__ = ["Config", "Source", "keep_with_run", "load", "read_toml", "validated"]
 
 CONFIG_FILE = "config.json"
 CHOICE_OF_EPOCH = ("best_by", "patience")
-LATER_STAGES = {"head", "export"}
+LATER_STAGES = {"head", "export", "light", "classical"}
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -91,11 +92,12 @@ class Phase(_Section):
     )  # pixels; the network's own if unset
     frozen_stages: int = Field(default=0, ge=0)  # 1: the stem, 2: and the first stage, …
     mixup: float = Field(default=0.0, ge=0)  # alpha of Zhang et al. 2018; 0 is off
-    # Share of what the average of the last phase says of a face in the target of this phase:
-    # self-distillation, Furlanello et al. 2018. It softens wrong labels. `teachers` speak with it;
-    # from a half on, teachers who are sure of another class overrule the label.
-    taught: float = Field(default=0.0, ge=0, lt=1)
-    teachers: tuple[Path, ...] = ()  # bundles, as in "face/1.2.0"
+    # Share of what teachers say of a face in the target of this phase; it softens wrong labels.
+    # From a half on, teachers who are sure of another class overrule the label.
+    taught: float = Field(default=0.0, ge=0, le=1)
+    # Folders of finished runs, as in "runs/teacher". Without one, the average of the last phase
+    # teaches.
+    teachers: tuple[Path, ...] = ()
     class_balance: float = Field(default=0.0, ge=0, le=1)  # weight of a class: count ** -this
 
     @model_validator(mode="after")
@@ -110,6 +112,7 @@ class Phase(_Section):
 class Finetuning(_Section):
     """AdamW, one warm-up and cosine cycle a phase, and a moving average of the weights (EMA)."""
 
+    seed: int = Field(default=0, ge=0)  # another one, another network from the same data
     batch_size: int = Field(default=64, ge=2)
     weight_decay: float = Field(default=0.02, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
@@ -194,12 +197,31 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or a setting is unknown or out of range.
     """
+    return validated(Config, path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the settings {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def validated(model: type[ModelT], path: Path) -> ModelT:
+    """Read a TOML file as settings of a kind.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or out of range.
+    """
+    try:
+        return model.model_validate(read_toml(path))
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
@@ -208,7 +230,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"wrong settings in {path}: {wrong}") from error
 
 
-def keep_with_run(config: Config, data_sha256: Mapping[str, str], run: Path) -> None:
+def keep_with_run(config: BaseModel, data_sha256: Mapping[str, str], run: Path) -> None:
     """Write the settings and the data's hash into a new run, or check them against an old one's.
 
     The settings of the head and of the export are left out: another head may be fitted on the same

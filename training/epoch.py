@@ -1,10 +1,8 @@
 """One phase of fine-tuning: AdamW, a warm-up and cosine cycle, and the average that follows."""
 
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,18 @@ from training.augmentation import augment, mix, normalise
 from training.config import Config
 from training.datasets.faces import Faces
 from training.network import device, freeze
+from training.optimisation import (
+    autocast,
+    class_weights,
+    decay_groups,
+    follow,
+    warm_up_and_cosine,
+)
 from training.progress import Progress
 from training.sampling import Sampler
+from training.teachers import Teachers
 
-__all__ = ["Learner", "autocast", "class_weights"]
+__all__ = ["Learner"]
 
 
 class Learner:
@@ -35,6 +41,7 @@ class Learner:
         faces: Faces,
         sampler: Sampler,
         step: int,
+        teachers: Teachers | None = None,
     ) -> None:
         """Prepare a phase.
 
@@ -46,6 +53,7 @@ class Learner:
             faces: what is learnt from.
             sampler: which of them each epoch sees.
             step: number of steps that were made before, in all phases.
+            teachers: who say a part of the targets, where the phase says so.
 
         Raises:
             ConfigError: more stages are to be frozen than there are.
@@ -54,19 +62,22 @@ class Learner:
         self._phase = settings.phases[phase]
         self._settings, self._ranges = settings, config.augmentation
         self._network, self._average = network, average
-        self._faces, self._sampler = faces, sampler
+        self._sampler, self._teachers, self._place = sampler, teachers, device()
+        # On a GPU all faces lie there from the start, so that no step waits for the next ones.
+        self._images = torch.from_numpy(faces.images).to(self._place)
+        self._targets = torch.from_numpy(faces.targets).to(self._place)
         self._frozen = freeze(network, self._phase.frozen_stages)
         self._forward = _compiled(network) if settings.compiled else network
         self._side = self._phase.input_size or config.network.input_size
         self._weights = class_weights(
             faces.labels[sampler.typical], faces.targets.shape[1], self._phase.class_balance
-        )
+        ).to(self._place)
         self._optimizer = torch.optim.AdamW(
-            _decay_groups(network, settings.weight_decay), lr=self._phase.learning_rate
+            decay_groups(network, settings.weight_decay), lr=self._phase.learning_rate
         )
         steps = self._phase.epochs * (len(sampler) // settings.batch_size)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, _warm_up_and_cosine(steps, self._phase.warmup)
+            self._optimizer, warm_up_and_cosine(steps, self._phase.warmup)
         )
         self.step = step
 
@@ -89,45 +100,36 @@ class Learner:
         self._network.train()
         for module in self._frozen:
             module.eval()
-        place = device()
-        losses, hits, seen = 0.0, 0, 0
-        for rows in _batches(self._sampler.draw(), self._settings.batch_size):
-            images = normalise(torch.from_numpy(self._faces.images[rows]).to(place))
-            images = augment(images, self._ranges, self._side)
-            targets = torch.from_numpy(self._faces.targets[rows]).to(place)
+        losses, hits = torch.zeros(2, device=self._place)
+        seen = 0
+        for chosen in _batches(self._sampler.draw(), self._settings.batch_size):
+            rows = torch.from_numpy(chosen).to(self._place)
+            images = augment(normalise(self._images[rows]), self._ranges, self._side)
+            targets = self._targets[rows]
             labels = targets.argmax(1)
             images, targets = mix(images, targets, self._phase.mixup)
-            with autocast(self._settings.precision, place):
+            if self._teachers is not None:
+                targets = targets.lerp(self._teachers.say(images), self._phase.taught)
+            with autocast(self._settings.precision, self._place):
                 logits = self._forward(images.contiguous(memory_format=torch.channels_last))
             loss = functional.cross_entropy(
                 logits.float(),
                 targets,
-                weight=self._weights.to(place),
+                weight=self._weights,
                 label_smoothing=self._settings.label_smoothing,
             )
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             self._schedule.step()
-            _follow(self._average, self._network, self._settings.ema_decay, self.step)
+            follow(self._average, self._network, self._settings.ema_decay, self.step)
             self.step += 1
             seen += len(rows)
-            losses += float(loss.detach()) * len(rows)
-            hits += int((logits.argmax(1) == labels).sum())
+            # Summed where they are: to read a number is to wait for the GPU.
+            losses += loss.detach() * len(rows)
+            hits += (logits.argmax(1) == labels).sum()
             progress.advance()
-        return losses / seen, hits / seen
-
-
-def class_weights(labels: NDArray[np.int64], classes: int, balance: float) -> Tensor:
-    """Return float32 [classes] weights `count ** -balance`, whose mean over the faces is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    weights = np.maximum(counts, 1.0) ** -balance
-    return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
-
-
-def autocast(precision: str, place: torch.device) -> AbstractContextManager[None]:
-    """Return the context in which the network computes in the given precision."""
-    return torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16")
+        return float(losses) / seen, float(hits) / seen
 
 
 def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -139,40 +141,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
     return compiled
 
 
-def _warm_up_and_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    """Return the share of the peak rate at a step: linear up, then half a cosine down to 0."""
-    rise = max(1, round(steps * warmup))
-
-    def share(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        return (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise)))) / 2
-
-    return share
-
-
 def _batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
     """Yield the rows in parts; the incomplete last batch is left out, as it upsets batch norm."""
     for start in range(0, len(rows) - size + 1, size):
         yield rows[start : start + size]
-
-
-def _decay_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Leave biases and batch-norm parameters (those with one dimension) without weight decay."""
-    parameters = [value for value in network.parameters() if value.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Move the average towards the network; early steps follow faster, as there is no past yet."""
-    decay = min(decay, (1 + step) / (10 + step))
-    ours, theirs = average.state_dict(), network.state_dict()
-    for name, value in ours.items():
-        if value.dtype.is_floating_point:
-            value.lerp_(theirs[name], 1 - decay)
-        else:
-            value.copy_(theirs[name])

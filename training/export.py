@@ -29,6 +29,7 @@ from training.network import build
 
 __all__ = [
     "REPORT",
+    "clear",
     "export",
     "feature_count",
     "is_exported",
@@ -69,7 +70,7 @@ def export(config: Config, run: Path, faces: Faces) -> Path:
     """
     side, wanted = config.network.input_size, config.export
     network = _encoder(_best(config, run), logits=wanted.logits, mirrored=wanted.mirrored)
-    _clear(run)
+    clear(run)
     images = faces.images[:COMPARED]
     if not len(images):
         raise ExportError("there is no face to compare the encoder on")
@@ -106,8 +107,7 @@ def is_exported(config: Config, run: Path) -> bool:
 
 def feature_count(path: Path) -> int:
     """Return how many features an exported encoder gives."""
-    model = onnx.load(path)
-    return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+    return int(onnx.load(path).graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def open_encoder(path: Path, side: int, threads: int = 0) -> Encoder:
@@ -293,7 +293,7 @@ def _difference(
     return difference
 
 
-def _clear(run: Path) -> None:
+def clear(run: Path) -> None:
     """Remove what an older export left, whole or half."""
     for pattern in (REPORT, "encoder*.onnx", "encoder*.part", f"{REPORT}*.part"):
         for path in run.glob(pattern):

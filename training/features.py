@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from models.encoder import Encoder
 from training.progress import Progress
 
-__all__ = ["cached_features", "encode"]
+__all__ = ["cached", "cached_features", "encode"]
 
 STEP = 64  # faces between two steps of the progress bar
 
@@ -19,9 +20,6 @@ def cached_features(
     encoder: Encoder, path: Path, images: NDArray[np.uint8], cache: Path, progress: Progress
 ) -> NDArray[np.float32]:
     """Return the features of aligned faces, from the cache where they were computed before.
-
-    The name of a file in the cache is the hash of the encoder's file and of the pixels, so that
-    nothing has to be cleared when one of them changes. A file that cannot be read is replaced.
 
     Args:
         encoder: the opened encoder.
@@ -35,14 +33,35 @@ def cached_features(
     """
     digest = hashlib.sha256(path.read_bytes())
     digest.update(np.ascontiguousarray(images).data)
-    file = cache / f"{digest.hexdigest()[:32]}.npy"
+    shape = (len(images), encoder.feature_count)
+    return cached(digest.hexdigest(), shape, cache, lambda: encode(encoder, images, progress))
+
+
+def cached(
+    digest: str, shape: tuple[int, int], cache: Path, compute: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return features from the cache, or compute and keep them.
+
+    The name of a file in the cache is a hash of the encoder's file and of what is encoded, so that
+    nothing has to be cleared when one of them changes. A file that cannot be read is replaced.
+
+    Args:
+        digest: the hash, in hexadecimal.
+        shape: [n, feature_count], which they must have.
+        cache: a folder, which is made.
+        compute: gives the features.
+
+    Returns:
+        float32 of this shape.
+    """
+    file = cache / f"{digest[:32]}.npy"
     try:
         found: NDArray[np.float32] = np.load(file, allow_pickle=False)
-        if found.shape == (len(images), encoder.feature_count):
+        if found.shape == shape:
             return found
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         pass  # absent, or cut off by a crash
-    features = encode(encoder, images, progress)
+    features = compute()
     cache.mkdir(parents=True, exist_ok=True)
     part = cache / f"{file.stem}.{os.getpid()}.part.npy"
     np.save(part, features, allow_pickle=False)

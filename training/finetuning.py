@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,13 @@ from training.augmentation import normalise
 from training.checkpoint import Checkpoint
 from training.config import Config, Finetuning, Phase
 from training.datasets.faces import Faces
-from training.epoch import Learner, autocast
+from training.epoch import Learner
 from training.errors import ConfigError
 from training.network import build, device, keep_depthwise_in_float32
+from training.optimisation import autocast
 from training.progress import Progress
 from training.sampling import Sampler, sampler
-from training.teachers import bundle_logits, mirror
+from training.teachers import Teachers, best_of, of_runs, oneself
 
 __all__ = ["finetune", "is_finished", "predict_logits"]
 
@@ -55,15 +55,21 @@ def finetune(
         stop_after: end after this many epochs in all, as an interruption would.
 
     Raises:
-        ConfigError: a phase names an unknown source or has fewer faces than one batch holds.
+        ConfigError: a phase names an unknown source, has fewer faces than one batch holds, or names
+            a teacher without weights.
     """
     settings, place = config.finetuning, device()
     epochs = _epochs(settings)
     samplers = [_sampler(settings, phase, train) for phase in settings.phases]
     state = checkpoint.read(run)
-    torch.manual_seed(config.data.seed)
+    if state is None or not is_finished(settings, state):
+        for each in settings.phases:
+            for teacher in each.teachers:
+                best_of(teacher)  # missed now, and not after the phases before
+    seed = config.data.seed + settings.seed
+    torch.manual_seed(seed)
     network = build(config.network, class_count=len(EXPRESSIONS), pretrained=state is None)
-    keep_depthwise_in_float32(network)
+    keep_depthwise_in_float32(network, place)
     network.to(place)
     average = copy.deepcopy(network)
     if state is None:
@@ -81,11 +87,13 @@ def finetune(
                 network.load_state_dict(average.state_dict())
             # Joined now, and not before: a large phase takes as much memory again as its sources.
             faces = Faces.join([train[name] for name in settings.phases[phase].sources])
-            faces = _taught(settings, phase, faces, average, state, within)
-            learner = Learner(config, phase, network, average, faces, samplers[phase], state.step)
+            teachers = _teachers(settings, settings.phases[phase], average, state, within)
+            learner = Learner(
+                config, phase, network, average, faces, samplers[phase], state.step, teachers
+            )
             if within > 0:
                 learner.load(state.optimizer, state.schedule)
-        torch.manual_seed(_seed(config.data.seed, state.epoch))
+        torch.manual_seed(_seed(seed, state.epoch))
         loss, accuracy = learner.run_epoch(progress)
         scores = {
             "phase": float(phase),
@@ -139,30 +147,24 @@ def _epochs(settings: Finetuning) -> list[tuple[int, int]]:
     return [(p, e) for p, phase in enumerate(settings.phases) for e in range(phase.epochs)]
 
 
-def _taught(
-    settings: Finetuning,
-    phase: int,
-    faces: Faces,
-    average: nn.Module,
-    state: Checkpoint,
-    within: int,
-) -> Faces:
-    """Return the faces with targets that are partly what the average of the last phase says.
+def _teachers(
+    settings: Finetuning, phase: Phase, average: nn.Module, state: Checkpoint, within: int
+) -> Teachers | None:
+    """Return who teaches a phase: other runs, or else the average of the phase before.
 
-    It and the other teachers say so once, at the start of the phase; the checkpoint keeps it for
-    a resumption.
+    The checkpoint keeps that average for a resumption.
     """
-    share, precision = settings.phases[phase].taught, settings.precision
-    if not share:
+    if not phase.taught or phase.teachers:
         state.teacher = {}
-        return faces
+        if not phase.taught:
+            return None
+        return of_runs(phase.teachers, device(), settings.precision)
+    teachers = oneself(average, settings.precision)
     if within == 0:
-        both = (faces.images, mirror(faces.images))
-        own = torch.stack([predict_logits(average, x, precision) for x in both]).mean(0)
-        others = [bundle_logits(folder, faces.images) for folder in settings.phases[phase].teachers]
-        state.teacher = {"probabilities": torch.stack([own, *others]).mean(0).softmax(1)}
-    said = state.teacher["probabilities"].numpy()
-    return replace(faces, targets=(1 - share) * faces.targets + share * said)
+        state.teacher = teachers.networks[0].state_dict()
+    else:
+        teachers.networks[0].load_state_dict(state.teacher)
+    return teachers
 
 
 def _sampler(settings: Finetuning, phase: Phase, train: Mapping[str, Faces]) -> Sampler:

@@ -43,6 +43,7 @@ __all__ = [
     "half",
     "look",
     "predictions",
+    "see",
 ]
 
 Part = Literal["all", "choose", "report"]
@@ -119,7 +120,7 @@ def evaluate_frames(bundle: Path, data: Path, *, part: Part = "all") -> dict[str
     """
     photos = [photo for photo in read(data) if part in ("all", half(photo.name))]
     checked = load_bundle(bundle)
-    return {"part": part, **_judge(checked, _see(checked, photos)), "settings": _settings(checked)}
+    return {"part": part, **_judge(checked, see(checked, photos)), "settings": _settings(checked)}
 
 
 def evaluate_frames_report(bundle: Path, data: Path) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def evaluate_frames_report(bundle: Path, data: Path) -> dict[str, Any]:
         DataError: the data cannot be read.
     """
     checked = load_bundle(bundle)
-    seen = _see(checked, read(data))
+    seen = see(checked, read(data))
     held_out = [photo for photo in seen if half(photo.name) == "report"]
     return {
         "bundle": checked.manifest.version,
@@ -242,7 +243,13 @@ def predictions(
     }
 
 
-def _see(bundle: Bundle, photos: Sequence[Photo]) -> list[SeenPhoto]:
+def see(bundle: Bundle, photos: Sequence[Photo]) -> list[SeenPhoto]:
+    """Return what detector and alignment make of photos; faces are cut `aligned` and as a `box`.
+
+    Raises:
+        AssetError: the detector's weights are not to be had.
+        DataError: a photo is broken.
+    """
     size, landmarks = bundle.manifest.input_size, bundle.manifest.preprocessing.landmarks
     crops: dict[str, Crop] = {
         "aligned": lambda face: align_face(face.image, face.landmarks, landmarks, size),

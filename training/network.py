@@ -72,13 +72,15 @@ def freeze(network: nn.Module, stages: int) -> list[nn.Module]:
     return frozen
 
 
-def keep_depthwise_in_float32(network: nn.Module) -> None:
-    """Take the depthwise convolutions out of mixed precision.
+def keep_depthwise_in_float32(network: nn.Module, place: torch.device) -> None:
+    """Take the depthwise convolutions out of mixed precision where it is slow for them: on a CPU.
 
     Their backward pass in bfloat16 has no fast CPU kernel: with this exception a training step
-    takes about half the time. Weights and names stay as they are. The classes are extended in
+    takes about half the time there. Weights and names stay as they are. The classes are extended in
     place, because timm uses several.
     """
+    if place.type != "cpu":
+        return
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             kind = type(module)

@@ -12,6 +12,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from training.interruption import heed
+
 __all__ = ["Progress"]
 
 
@@ -37,7 +39,8 @@ class Progress:
         self._bars.start()
 
     def advance(self, steps: int = 1) -> None:
-        """Count steps of the running bar."""
+        """Count steps of the running bar; a Ctrl-C that got lost ends the command here."""
+        heed()
         if self._task is not None:
             self._bars.advance(self._task, steps)
 

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +28,7 @@ from training.reporting.files import replace
 if TYPE_CHECKING:
     from training.heads import Leaderboard
 
-__all__ = ["Run"]
+__all__ = ["Run", "check_out"]
 
 VALIDATION: Final = "validation.json"
 LEADERBOARD: Final = "leaderboard.json"
@@ -40,6 +40,8 @@ FEATURES: Final = "features"
 
 class Run:
     """One run: settings, data and the folder in which its stages leave their results."""
+
+    VERSION: Final = Path("face/0.0.1")  # where a bundle goes in the run's folder unless told
 
     def __init__(
         self, settings: Path, root: Path, folder: Path, say: Callable[[str], None]
@@ -80,13 +82,14 @@ class Run:
         from training.finetuning import finetune
         from training.reporting import write_curves
 
+        best_by = self.config.finetuning.best_by
         finetune(
             self.config,
             self.data.train,
             self.data.validation,
             self.folder,
             progress=Progress(),
-            each_epoch=lambda history: write_curves(history, self.folder),
+            each_epoch=partial(write_curves, run=self.folder, best_by=best_by),
         )
 
     def export(self) -> None:
@@ -102,7 +105,7 @@ class Run:
         """Search among the heads, fit the XGBoost head, calibrate it; return its metrics."""
         from training.export import open_encoder
         from training.heads import fit_head, search
-        from training.views import changed
+        from training.views import copies
 
         path = self.folder / ENCODER
         if not path.is_file():
@@ -127,10 +130,8 @@ class Run:
                 _write(self.folder / LEADERBOARD, {**json.loads(found.to_json()), "of": key})
             self._say(found.verdict)
             best = found.best()
-        views = [
-            features(changed(target, self.config.augmentation, seed + view))
-            for view in range(1, settings.views + 1)
-        ]
+        ranges = self.config.augmentation
+        views = [features(images) for images in copies(target, ranges, seed, settings.views)]
         # From here on until the end, this run has no head.
         (self.folder / VALIDATION).unlink(missing_ok=True)
         metrics = fit_head(
@@ -181,7 +182,7 @@ class Run:
             self.config,
             self.folder,
             out,
-            account=self.data.account,
+            data=self.data,
             measure=lambda folder: {"validation": validation, **self._judge(folder, out.name)},
             activate=activate,
         )

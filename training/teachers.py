@@ -1,74 +1,108 @@
-"""What others say of the faces that a network learns from.
+"""Networks that a phase learns from, besides its labels.
 
-The mean of several networks' logits errs less than any of them, and its errors are softer than
-labels: distillation, Hinton et al. 2015 (arXiv:1503.02531).
+They see the very picture that the learner sees, changed and mixed as it is, and say what they make
+of it: their errors are softer than labels, and the mean of several errs less than any of them
+(distillation, Hinton et al. 2015, arXiv:1503.02531; the same view for both, Beyer et al. 2022,
+arXiv:2106.05237).
 """
 
+import copy
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.nn import functional
 
-import models
-from models.bundle import load_bundle
-from models.encoder import Encoder
 from models.observation import EXPRESSIONS
-from training.datasets.sources import resized
+from training import checkpoint
+from training.config import CONFIG_FILE, Network
 from training.errors import ConfigError
+from training.network import build, keep_depthwise_in_float32
+from training.optimisation import autocast
 
-__all__ = ["bundle_logits", "mirror"]
-
-HERE = Path(models.__file__).parent
-EVALUATION_BATCH = 256
-
-
-def mirror(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return faces [n, side, side, 3] with left and right exchanged."""
-    return np.ascontiguousarray(images[:, :, ::-1])
+__all__ = ["Teachers", "best_of", "of_runs", "oneself"]
 
 
-def bundle_logits(folder: Path, images: NDArray[np.uint8]) -> Tensor:
-    """Return what a bundle's own classifier says: the mean over a face and its mirror image.
+class Teachers:
+    """Networks in evaluation mode, each with the side of the pictures that it knows."""
+
+    def __init__(self, networks: Sequence[tuple[nn.Module, int | None]], precision: str) -> None:
+        """Take networks, and stop them from learning.
+
+        Args:
+            networks: each with its side in pixels; None takes pictures as they come.
+            precision: "bf16" or "fp32".
+        """
+        self.networks = [network.eval().requires_grad_(False) for network, _ in networks]
+        self._sides = [side for _, side in networks]
+        self._precision = precision
+
+    @torch.no_grad()
+    def say(self, images: Tensor) -> Tensor:
+        """Return the softmax of their mean logits, float32 [n, 7].
+
+        Args:
+            images: float32 [n, 3, side, side] in -1…1; resized to the side that each knows.
+        """
+        logits = torch.zeros(len(images), len(EXPRESSIONS), device=images.device)
+        for network, side in zip(self.networks, self._sides, strict=True):
+            seen = images
+            if side is not None and side != images.shape[-1]:
+                seen = functional.interpolate(
+                    images, (side, side), mode="bilinear", align_corners=False
+                )
+            with autocast(self._precision, images.device):
+                logits += network(seen.contiguous(memory_format=torch.channels_last)).float()
+        return (logits / len(self.networks)).softmax(1)
+
+
+def oneself(network: nn.Module, precision: str) -> Teachers:
+    """Return a copy of a network as the only teacher: self-distillation, Furlanello et al. 2018."""
+    return Teachers([(copy.deepcopy(network), None)], precision)
+
+
+def of_runs(runs: Sequence[Path], place: torch.device, precision: str) -> Teachers:
+    """Return the best networks of other runs.
 
     Args:
-        folder: of the bundle; a relative one is below the package's own bundles.
-        images: uint8 RGB [n, side, side, 3]; resized to the side of the bundle.
-
-    Returns:
-        Logits, float32 [n, 7].
+        runs: folders of runs whose fine-tuning has reached its last phase.
+        place: where they compute.
+        precision: "bf16" or "fp32".
 
     Raises:
-        BundleError: there is no such bundle, or it is broken.
-        ConfigError: its encoder gives features alone.
+        ConfigError: a folder holds no such run.
+        RunError: its checkpoint is damaged.
     """
-    bundle = load_bundle(HERE / folder)
-    encoder = Encoder.of(bundle)
-    sums = np.zeros((len(images), len(EXPRESSIONS)), np.float32)
-    for start in range(0, len(images), EVALUATION_BATCH):
-        batch = _of_side(images[start : start + EVALUATION_BATCH], encoder.size)
-        for faces in (batch, mirror(batch)):
-            features = encoder.encode(faces)
-            if start == 0 and not _speaks(bundle.manifest.architecture, features.shape[1]):
-                raise ConfigError(
-                    f"finetuning.phases: the teacher {folder} has no classifier; only bundles "
-                    "made with export.logits = true have one"
-                )
-            sums[start : start + len(batch)] += features[:, -len(EXPRESSIONS) :]
-    return torch.from_numpy(sums / 2)
+    return Teachers([_of_run(run, place) for run in runs], precision)
 
 
-def _speaks(architecture: str, features: int) -> bool:
-    import timm
+def best_of(run: Path) -> dict[str, Tensor]:
+    """Return the weights of a run that are to teach.
 
-    network = timm.create_model(architecture, num_classes=0)
-    return features == cast("int", network.num_features) + len(EXPRESSIONS)
+    Raises:
+        ConfigError: there are none yet.
+        RunError: the checkpoint is damaged.
+    """
+    state = checkpoint.read(run)
+    if state is None or not state.best:
+        raise ConfigError(
+            f"finetuning.phases: the teacher {run} has no weights yet; "
+            f"run `python -m training finetune --run {run}` with its settings first"
+        )
+    return state.best
 
 
-def _of_side(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    if images.shape[1] == side:
-        return images
-    return np.stack([resized(Image.fromarray(image), side) for image in images])
+def _of_run(run: Path, place: torch.device) -> tuple[nn.Module, int]:
+    best = best_of(run)
+    try:
+        kept = json.loads((run / CONFIG_FILE).read_text(encoding="utf-8"))
+        settings = Network.model_validate(kept["network"])
+        network = build(settings, class_count=len(EXPRESSIONS), pretrained=False)
+        network.load_state_dict(best)
+    except (OSError, ValueError, KeyError, ValidationError, RuntimeError) as error:
+        raise ConfigError(f"finetuning.phases: the teacher {run} is no run: {error!r}") from error
+    keep_depthwise_in_float32(network, place)
+    return network.to(place), settings.input_size

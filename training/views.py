@@ -4,6 +4,8 @@ The encoder has learnt the training faces, so their features are further apart t
 faces. Those of faces that were turned, shifted and coloured anew look more like new ones.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from training.augmentation import augment, normalise
 from training.config import Augmentation
 from training.datasets.faces import Faces
 
-__all__ = ["changed"]
+__all__ = ["changed", "copies"]
 
 BATCH = 256
 
@@ -34,3 +36,11 @@ def changed(faces: Faces, ranges: Augmentation, seed: int) -> NDArray[np.uint8]:
             pixels = images.add_(1).mul_(127.5).round_().clamp_(0, 255)
             result[piece] = pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy()
     return result
+
+
+def copies(
+    faces: Faces, ranges: Augmentation, seed: int, count: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Give all faces, changed at random, `count` times, each time in another way."""
+    for view in range(1, count + 1):
+        yield changed(faces, ranges, seed + view)

@@ -4,12 +4,14 @@
   "use strict";
 
   const root = document.documentElement;
-  const PATHS = {live: "/", history: "/history", pipeline: "/pipeline"};
+  const PATHS = {live: "/", history: "/history", pipeline: "/pipeline", try: "/try"};
   const DEFAULTS = {source: "*", range: "300", compare: "none", other: "*", shift: "0"};
   const place = () =>
     Object.keys(PATHS).find((name) => PATHS[name] === window.location.pathname) || "live";
+  const FORGET_MS = 10_000;
   const set = (id, props) => window.dash_clientside.set_props(id, props);
   const byId = (id) => document.getElementById(id);
+  const inAddress = () => new URLSearchParams(window.location.search);
   let messages = null;
   let choices = {...DEFAULTS, end: null};
 
@@ -33,18 +35,13 @@
   // ---- Places and addresses
 
   function address(name, chosen) {
-    const query = new URLSearchParams(window.location.search);
-    for (const key of ["source", "range", "compare", "other", "shift"]) {
-      if (chosen[key] === DEFAULTS[key]) {
+    const query = inAddress();
+    for (const [key, usual] of Object.entries({...DEFAULTS, end: null})) {
+      if (chosen[key] === usual) {
         query.delete(key);
       } else {
         query.set(key, chosen[key]);
       }
-    }
-    if (chosen.end === null) {
-      query.delete("end");
-    } else {
-      query.set("end", chosen.end);
     }
     const text = query.toString();
     return PATHS[name] + (text ? `?${text}` : "");
@@ -66,6 +63,9 @@
       if (heading) {
         heading.textContent = messages.titles[name];
       }
+    }
+    if (name === "try") {
+      import(byId("try").dataset.script); // other places do not need it
     }
     // Charts that were hidden do not know their width.
     window.dispatchEvent(new Event("resize"));
@@ -90,10 +90,17 @@
     return times?.length ? Math.round(times[times.length - 1] / 1000) : null;
   }
 
+  function askedEnd() {
+    const end = Number.parseInt(inAddress().get("end"), 10);
+    return Number.isFinite(end) ? end : null;
+  }
+
   function scrub(by) {
-    const end = choices.end ?? drawnEnd();
-    if (end !== null) {
-      set("moment", {data: end + by * Math.max(1, Math.round(Number(choices.range) / 2))});
+    const from = choices.end ?? drawnEnd();
+    if (from !== null) {
+      const end = from + by * Math.max(1, Math.round(Number(choices.range) / 2));
+      choices = {...choices, end}; // for a click that comes before the page has followed
+      set("moment", {data: end});
     }
   }
 
@@ -117,13 +124,16 @@
   function clicked(event) {
     const link = event.target.closest("a");
     const name = Object.keys(PATHS).find((key) => link?.id === `to-${key}`);
-    if (name && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    if (name && (name === "try" || place() === "try")) {
+      // A page of its own to the browser: only there may the camera be asked for.
+      link.href = address(name, {...choices, end: null});
+    } else if (name && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       drawer(false);
       go(name);
     } else if (link?.id.startsWith("language-")) {
       // The view stays, in the other language.
-      const query = new URLSearchParams(window.location.search);
+      const query = inAddress();
       query.set("lang", link.id.slice("language-".length));
       link.href = `${window.location.pathname}?${query}`;
     } else if (link?.id === "csv") {
@@ -178,6 +188,13 @@
 
   // ---- All together
 
+  // Dash remembers every input for an undo that these pages do not have, each list of rows too.
+  function forget() {
+    for (const store of window.dash_stores ?? []) {
+      store.getState().history.past.length = 0;
+    }
+  }
+
   let watching = false;
   function watch() {
     if (watching) {
@@ -206,7 +223,12 @@
       },
       {capture: true, passive: true},
     );
-    window.addEventListener("popstate", () => set("place", {data: place()}));
+    setInterval(forget, FORGET_MS);
+    window.addEventListener("popstate", () => {
+      const end = askedEnd(); // both change the address
+      set("place", {data: place()});
+      set("moment", {data: end});
+    });
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
@@ -217,19 +239,8 @@
         watch();
         const now = surroundings();
         document.body.dataset.agThemeMode = now.scheme;
-        const query = new URLSearchParams(window.location.search);
-        const asked = (name) => query.get(name) ?? DEFAULTS[name];
-        const end = Number.parseInt(query.get("end"), 10);
-        return [
-          now,
-          place(),
-          Number.isFinite(end) ? end : null,
-          asked("source"),
-          asked("range"),
-          asked("compare"),
-          asked("other"),
-          asked("shift"),
-        ];
+        const asked = ([name, usual]) => inAddress().get(name) ?? usual;
+        return [now, place(), askedEnd(), ...Object.entries(DEFAULTS).map(asked)];
       },
       controls: (environment, name, end, source, range, compare, other, shift) => {
         if (!environment) {
@@ -253,15 +264,19 @@
         }
         return {place: name, ...choices, ...environment};
       },
-      // A viewer has moved the scrubber; at its end it follows the data.
+      // A viewer has moved the scrubber; at its end it follows the data. What the server sets it to
+      // may come after a choice.
       scrubbed: (value, most, step) => {
         const end = value >= most - step ? null : value;
-        return place() !== "history" || end === choices.end
+        const moved = document.querySelector(".track:focus-within, .track:hover");
+        return !moved || place() !== "history" || most <= 1 || end === choices.end
           ? window.dash_clientside.no_update
           : end;
       },
       // A cell of the heatmap chooses its source.
       chosen: (click) => click?.points?.[0]?.y ?? window.dash_clientside.no_update,
+      // Else the same prediction could not be chosen again.
+      closed: (opened) => void (opened || set("feed", {selectedRows: []})),
       feed: (fresh) => (fresh ? arrived(fresh) : window.dash_clientside.no_update),
       // The server's word counts only while it can be heard.
       badge: (status) => {

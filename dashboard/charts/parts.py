@@ -36,6 +36,16 @@ N: Final = FIELDS.index("n")
 _SUM, _SQUARES = (FIELDS.index(name) for name in ("valence_sum", "valence_sq_sum"))
 
 
+# The day stands below the first time of it. Plotly's own formats name the year as well, so that in
+# a narrow chart one day would be written over the next.
+_DAY_MS: Final = 24 * 3600 * 1000
+_TICKS: Final = [
+    {"dtickrange": [None, 59_999], "value": "%H:%M:%S\n%-d %b"},
+    {"dtickrange": [60_000, _DAY_MS - 1], "value": "%H:%M\n%-d %b"},
+    {"dtickrange": [_DAY_MS, None], "value": "%-d %b\n%Y"},
+]
+
+
 class Look(NamedTuple):
     """How a viewer's charts look.
 
@@ -146,6 +156,7 @@ def layout(look: Look) -> dict[str, Any]:
             "type": "date",
             "nticks": 6,
             "tickangle": 0,
+            "tickformatstops": _TICKS,
             "ticklabelstandoff": 4,
             "hoverformat": "%d %b %H:%M" if days else "%H:%M:%S",
             "showgrid": False,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from dashboard.charts.parts import Figure, Floats, Look, N, axis, layout, listed, means
 from dashboard.series import Integers, Series, rolling_sums
+from dashboard.texts import decimal_text
 
 __all__ = ["Marker", "Points", "points", "valence"]
+
+TICKS: Final = (-1, -0.5, 0, 0.5, 1)
 
 
 class Marker(NamedTuple):
@@ -88,8 +91,8 @@ def valence(series: Series, end: int, look: Look, markers: Sequence[Marker] = ()
             "yaxis": axis(colours)
             | {
                 "range": [-1, 1],
-                "tickvals": [-1, -0.5, 0, 0.5, 1],
-                "ticktext": ["\u22121", "\u22120.5", "0", "+0.5", "+1"],
+                "tickvals": TICKS,
+                "ticktext": [decimal_text(at, 1, sign=True) for at in TICKS],
                 "fixedrange": True,
             },
             "shapes": [

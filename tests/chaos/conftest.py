@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apache_kafka
 import pytest
 from streams import Stream
 from world import FULL, World
 
-ROWS = pytest.StashKey[list[tuple[str, dict[str, object]]]]()
+FIGURES: Final = "chaos"  # the property by which figures come from the processes of the tests
+ROWS: Final[list[tuple[str, dict[str, object]]]] = []
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
     """Return where a test leaves its figures, in the order of the table."""
     values: dict[str, object] = {}
     yield values
-    request.config.stash.setdefault(ROWS, []).append((request.node.name, values))
+    request.node.user_properties.append((FIGURES, values))
 
 
 @pytest.fixture
@@ -45,16 +46,20 @@ def mortal(tmp_path: Path) -> Iterator[apache_kafka.Kafka]:
         yield kafka
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the figures of a test that is done."""
+    if report.when == "teardown":
+        name = report.nodeid.rpartition("::")[2]
+        ROWS.extend((name, values) for kind, values in report.user_properties if kind == FIGURES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of figures, in Markdown."""
-    rows = config.stash.get(ROWS, [])
-    if not rows:
+    if not ROWS:
         return
     terminalreporter.section(f"chaos, {'full' if FULL else 'short'} form")
     terminalreporter.write_line("| test | figures |")
     terminalreporter.write_line("|---|---|")
-    for name, values in rows:
+    for name, values in ROWS:
         text = ", ".join(f"{what}: {value}" for what, value in values.items())
         terminalreporter.write_line(f"| {name} | {text} |")

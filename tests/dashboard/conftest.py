@@ -27,6 +27,8 @@ from dataflows.panes import EMPTY, Pane
 from models.observation import EXPRESSIONS, observe_face
 
 ROOT = Path(__file__).resolve().parents[2]
+# The browser's own words when a server is killed, or asks to log in: what the tests do to it.
+EXPECTED_ERRORS = ("net::ERR_", "WebSocket", "status of 401", "status of 429")
 
 
 class Writer:
@@ -231,16 +233,28 @@ def problems() -> list[str]:
 
 
 @pytest.fixture
-def page(problems: list[str]) -> Iterator[Any]:
+def browser_arguments() -> list[str]:
+    """What the browser is started with beside the usual; a module may have its own."""
+    return []
+
+
+@pytest.fixture
+def page(problems: list[str], browser_arguments: list[str]) -> Iterator[Any]:
     """A page that must not report an error, break its policy, or ask another server anything."""
     playwright_api = pytest.importorskip("playwright.sync_api")
 
     def heed(message: Any) -> None:
-        if "Content Security Policy" in message.text or "Permissions" in message.text:
-            problems.append(message.text)
+        told = "Content Security Policy" in message.text or "Permissions" in message.text
+        expected = any(text in message.text for text in EXPECTED_ERRORS)
+        # A warning tells of a component that the server fills and the page does not have.
+        missing = "not found in layout" in message.text
+        if told or missing or (message.type == "error" and not expected):
+            problems.append(f"{message.text} ({message.location.get('url', '')})")
 
     with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=[*ARGUMENTS, *browser_arguments]
+        )
         size = {"width": 1280, "height": 900}
         page = patient(
             browser.new_page(viewport=size, color_scheme="light", timezone_id="Asia/Tokyo")

@@ -171,3 +171,8 @@ def test_a_phone_has_no_sideways_scrolling(
     badge(page, "live")
     page.wait_for_selector("#valence .main-svg")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # On its side the charts take the room.
+    page.set_viewport_size({"width": 844, "height": 390})
+    fits = "element => Math.abs(element.clientWidth - element._fullLayout.width) < 1"
+    page.wait_for_function(f"({fits})(document.querySelector('#valence .js-plotly-plot'))")
+    assert page.evaluate("document.querySelector('#valence .js-plotly-plot').clientWidth") > 390

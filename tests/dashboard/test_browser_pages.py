@@ -136,6 +136,13 @@ def test_history_is_scrubbed_compared_and_shared(
     page.wait_for_function("document.title.startsWith('Live')")
     page.go_back()
     page.wait_for_function("document.title.startsWith('History')")
+    page.click("#earlier")
+    page.wait_for_function(f"Number({ASKED}.get('end')) > 0")
+    page.get_by_role("link", name="Live").click()
+    page.wait_for_function(f"{ASKED}.get('end') === null")
+    page.go_back()
+    page.wait_for_function("document.title.startsWith('History')")
+    page.wait_for_function(f"Number({ASKED}.get('end')) > 0")
     page.go_forward()
     page.wait_for_function("document.title.startsWith('Live')")
 
@@ -163,6 +170,9 @@ def test_the_feed_waits_while_it_is_read_and_tells_a_prediction_in_full(
     page.get_by_role("rowheader", name="disgust").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("rowheader", name="disgust").wait_for(state="detached")
+    # And once more the same.
+    page.locator("#feed .ag-row [col-id=source]").first.click()
+    page.get_by_role("rowheader", name="disgust").wait_for()
 
 
 def test_an_alert_appears_and_is_marked_on_the_line(
@@ -172,7 +182,7 @@ def test_an_alert_appears_and_is_marked_on_the_line(
     dashboard = start_dashboard(REDIS__URL=redis_server.url)
     page.goto(f"{dashboard.url}/?source=camera-1")
     page.wait_for_function(f"{DRAWN}.y.at(-1) === 0.9")
-    assert page.inner_text("#alerts-note") == "none lasts now"
+    page.locator("#alerts-note").get_by_text("none lasts now").wait_for()
     writer.alert("valence_shift", "camera-1", newest - 30)
     marks = "document.querySelector('#valence .js-plotly-plot').data[3]"
     page.wait_for_function(f"{marks}.x[0] === {(newest - 30) * 1000}")

@@ -9,7 +9,7 @@ import pytest
 from asking import TOKEN, Answer, Clock, ask, cookie_of, inner
 
 from dashboard.access import COOKIE, Access, is_loopback, require_token
-from dashboard.throttle import ALL_CLIENTS, ONE_CLIENT
+from dataflows.throttle import ALL_CLIENTS, ONE_CLIENT
 from models.errors import SettingsError
 
 
@@ -62,6 +62,17 @@ def test_with_a_token_nothing_is_answered_without_it() -> None:
         assert answer.status == 401
         assert b"SENTISTREAM_DASHBOARD__TOKEN" in answer.body
     assert not ask(kind="websocket", token=TOKEN, origin="http://127.0.0.1:8050").passed
+
+
+def test_the_form_is_in_the_language_of_its_reader() -> None:
+    for path, wish, language, word in (
+        ("/", "fr-CA, en;q=0.5", "fr", "Jeton"),
+        ("/?lang=fr", "en", "fr", "Jeton"),
+        ("/", "en", "en", "Token"),
+    ):
+        page = ask(path, TOKEN, accept_language=wish).body.decode()
+        assert f'<html lang="{language}">' in page
+        assert f"<label>{word}" in page
 
 
 def test_health_is_answered_to_anyone() -> None:

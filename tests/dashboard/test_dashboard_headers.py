@@ -37,6 +37,16 @@ def test_every_answer_has_the_security_headers() -> None:
         assert policy["form-action"] == "'self'"
 
 
+def test_one_page_alone_may_ask_for_the_camera() -> None:
+    allowed = {
+        path: "camera=(self)" in ask(path).headers["permissions-policy"]
+        for path in ("/try", "/", "/history", "/try/predict", "/assets/try-page.js")
+    }
+    assert [path for path, may in allowed.items() if may] == ["/try"]
+    assert "microphone=()" in ask("/try").headers["permissions-policy"]
+    assert "camera=()" in ask("/try", TOKEN).headers["permissions-policy"]  # the login page
+
+
 def test_the_policy_allows_the_scripts_of_the_page_and_no_other() -> None:
     guard = Access(inner, None, scripts=[inline_hash("our()")])
     policy = directives(ask(guard=guard))

@@ -16,8 +16,8 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.entry import preferred
 from dashboard.language import LANGUAGES, current, gettext, ngettext, use
+from dashboard.preference import preferred
 from dashboard.texts import age_text, decimal_text, percent_text
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,6 +16,7 @@ from dashboard.pipeline import pipeline_props
 from dashboard.store import Store
 from dashboard.vitals import Sample, Vitals, time_to_catch_up
 from dashboard.workers import Heartbeat, Memory, RejectionRow, rejected_by_reason
+from dataflows.agreement import Agreement, encode
 from dataflows.telemetry import Histogram
 
 BEAT = {
@@ -30,6 +31,8 @@ BEAT = {
     "rejected_by_reason": json.dumps({"bad_json": 15, "too_late": 5}),
     "partitions": json.dumps({"10": {"position": 5, "end": 9, "lag": 4}, "2": {"position": 1}}),
     "models": json.dumps({"face": "1.2.0", "text": None}),
+    "model_changes": json.dumps({"face": {"since": 1000.5, "pinned": False}, "text": {}}),
+    "shadow": encode([Agreement("face", "1.2.0", "1.3.0", 10, 20, 19, -400, 0, 1, 3)]),
 }
 
 
@@ -90,6 +93,35 @@ def test_the_page_sums_up_all_workers() -> None:
     store.workers = (*store.workers, other)
     assert told(store, "models-used-value") == "mixed"
     assert told(store, "models-used-note") == "face 1.2.0; face 1.3.0"
+
+
+def test_a_change_of_a_model_is_shown_with_its_moment() -> None:
+    store = Store()
+    change = {"since": 1_790_000_000, "previous": "1.1.0", "pinned": False}
+    refused = {"refused": "1.4.0", "reason": "head.ubj is missing", "refused_at": 1_790_000_500}
+    broken = {"face": change | refused, "text": {"since": 1_790_000_000, "pinned": True}}
+    models = json.dumps({"face": "1.2.0", "text": "light"})
+    store.workers = (
+        Heartbeat.parse("a-1", BEAT | {"model_changes": json.dumps({"face": change})}),
+        Heartbeat.parse("b-2", BEAT | {"models": models, "model_changes": json.dumps(broken)}),
+    )
+    first, second, third = told(store, "model-uses", "rowData")
+    assert first["worker"] == "a-1"
+    assert (first["model"], first["previous"], first["note"]) == ("face 1.2.0", "1.1.0", "")
+    assert first["since"] == "2026-09-21 14:13:20"
+    assert second["note"] == "refused: 1.4.0 (head.ubj is missing)"
+    assert (third["model"], third["note"]) == ("text light", "named by a setting")
+
+
+def test_what_a_shadow_finds_is_summed_up_over_processes() -> None:
+    store = Store()
+    assert told(store, "shadows", "rowData") == []
+    store.workers = (Heartbeat.parse("a-1", BEAT), Heartbeat.parse("b-2", BEAT))
+    (row,) = told(store, "shadows", "rowData")
+    assert (row["model"], row["active"]) == ("face 1.3.0", "1.2.0")
+    assert (row["events"], row["failed"], row["skipped"]) == ("20", "2", "6")
+    assert row["agreement"] == "95.0\u202f%"
+    assert row["confidence"] == "\u22120.020"
 
 
 @pytest.mark.parametrize(

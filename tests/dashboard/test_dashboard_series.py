@@ -127,10 +127,15 @@ def test_only_wanted_series_are_held_and_the_least_shown_goes_first() -> None:
     store.update("a", START, pane(1), written_at=1.0)
     assert store.tracked == (TOTAL,)
     assert store.series("a", 60) is None
-    assert store.wanted == {("a", 60)}
+    assert store.wanted == {("a", 60): False}
+    assert store.series("b", 60, line=True) is None
+    assert store.series("b", 60) is None  # for something else too
+    assert store.most_wanted == ("b", 60)  # nothing can be drawn without
+    store.load(("b", 60), *stored({}))
+    assert store.most_wanted == ("a", 60)
     store.track(("a", 60))
     store.load(("a", 60), *stored({START: pane(1)}))
-    assert store.wanted == set()
+    assert store.wanted == {}
     held = store.series("a", 60)
     assert held is not None
     assert (held.newest, held.resolution_s) == (START, 60)

@@ -7,7 +7,7 @@ from asking import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.throttle import ALL_CLIENTS, MAX_CLIENTS, ONE_CLIENT, Throttle
+from dataflows.throttle import ALL_CLIENTS, MAX_CLIENTS, ONE_CLIENT, Throttle
 
 
 @pytest.fixture

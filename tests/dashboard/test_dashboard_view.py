@@ -13,11 +13,14 @@ from dashboard.controls import Controls, Zone
 from dashboard.drawing import charts, sides
 from dashboard.feed import FeedRow
 from dashboard.history import decode
+from dashboard.language import use
 from dashboard.scales import SCALES
-from dashboard.status import LIVE_S, status
+from dashboard.sharing import Shared
+from dashboard.status import LIVE_S, SILENT_S, status
 from dashboard.store import TOTAL, Store
 from dashboard.texts import age_text, count_text, decimal_text, percent_text, span_text
-from dashboard.view import connection, source_options, texts
+from dashboard.view import connection, shown_place, source_options, texts
+from dashboard.vitals import Sample
 from dashboard.workers import Heartbeat, describe
 from dataflows.keys import ALL_SOURCES
 from dataflows.panes import Pane
@@ -59,7 +62,8 @@ def shown(
     store: Store, source: str = ALL_SOURCES, wall: float = NOW_MS / 1000, **choices: Any
 ) -> dict[Any, Any]:
     controls = Controls(source=source, **choices)
-    return texts(store, sides(store, controls), controls, now=101.0, wall=wall)
+    said = texts(store, sides(store, controls), controls, now=101.0, wall=wall)
+    return shown_place(store, controls) | said
 
 
 def test_the_figures_are_those_of_the_range() -> None:
@@ -76,6 +80,25 @@ def test_the_figures_are_those_of_the_range() -> None:
     assert props["age-value", "children"] == "<\u202f1\u202fs"
     assert props["main", "hidden"] is False
     assert props["empty", "hidden"] is True
+
+
+def test_the_lag_is_told_with_the_time_to_catch_up() -> None:
+    store = filled()
+    assert shown(store)["flow-note", "children"] == ""
+    store.workers = (Heartbeat("w0", lag=10),)
+    for at, lag in ((100.0, 30.0), (110.0, 20.0), (120.0, 10.0)):
+        store.vitals.add(Sample(at, 0.0, 0.0, lag))
+    assert shown(store)["flow-note", "children"] == "caught up in 10\u202fs"
+
+
+def test_the_age_is_compared_with_what_it_was_in_the_period_before() -> None:
+    store, wall = filled(), NOW_MS / 1000
+    assert shown(store)["age-change", "children"] == ""
+    for ago, age in ((400, 1.0), (350, 9.0), (310, 1.5), (200, 4.0), (10, 4.0)):
+        at = wall - ago
+        store.vitals.add(Sample.of(at, (), newest_ms=(at - age) * 1000))
+    assert shown(store)["age-change", "children"] == "+2.5\u202fs against the 5\u202fmin before"
+    assert shown(store, "camera-1")["age-change", "children"] == ""
 
 
 def test_old_data_tells_its_date_and_age() -> None:
@@ -128,6 +151,8 @@ def test_the_feed_is_filtered_by_source() -> None:
         "faces": 1,
         "expression": "happiness",
         "kind": "happiness",
+        "text": "\u2013",
+        "said": "",
         "confidence": "80\u202f%",
         "valence": "+0.70",
     }
@@ -172,11 +197,17 @@ def test_the_badge_follows_redis_and_the_arrival_of_updates() -> None:
     store.redis = "up"
     assert status(store, 0) == ("stale", "no event yet")
     store.updated_at = 100.0
+    assert status(store, 100 + SILENT_S).state == "live"
+    gone = ("stale", "no new data for 5\u202fs, no worker reports")
+    assert status(store, 105) == gone
+    # A worker that beats may be waiting for events.
+    store.workers = (Heartbeat("w0", 1, 2, 3, beat_at=103.0), Heartbeat("w1", beat_at=90.0))
+    assert status(store, 105).state == "live"
+    store.workers = (Heartbeat("w0", 1, 2, 3, beat_at=99.0),)
+    assert status(store, 105) == gone
+    store.workers = (Heartbeat("w0", 1, 2, 3, beat_at=100 + LIVE_S),)
     assert status(store, 100 + LIVE_S).state == "live"
-    late = status(store, 100 + LIVE_S + 2)
-    assert late == ("stale", "no new data for 12\u202fs, no worker reports")
-    store.workers = (Heartbeat("w0", 1, 2, 3),)
-    assert status(store, 100 + LIVE_S + 2).detail == "no new data for 12\u202fs"
+    assert status(store, 100 + LIVE_S + 2) == ("stale", "no new data for 12\u202fs")
     store.redis = "down"
     assert status(store, 100).state == "disconnected"
 
@@ -272,6 +303,11 @@ def test_figures_tell_how_they_have_changed() -> None:
     store = filled()
     end = NOW_MS // 1000
     store.update(ALL_SOURCES, end - 70, Pane(n=10, events=10, confidence_sum=5000), 100.0)
+    changes = ("valence-change", "confidence-change", "rate-change", "expression-change")
+    # What is there of the minute before is but the last seconds of it.
+    assert {shown(store, range_s=60)[name, "children"] for name in changes} == {""}
+    store.update(ALL_SOURCES, end - 70, Pane(n=9, events=9, confidence_sum=4500), 100.0)
+    store.update(ALL_SOURCES, end - 118, Pane(n=1, events=1, confidence_sum=500), 100.0)
     props = shown(store, range_s=60)
     before = "against the 1\u202fmin before"
     assert props["valence-change", "children"] == f"+0.23 {before}"
@@ -302,3 +338,31 @@ def test_two_sides_are_two_sources_or_two_periods() -> None:
     props = shown(store, place="history", compare="period")
     assert props["other-summary", "children"] == "nothing stored for this period"
     assert "60 observations" in props["summary", "children"]
+
+
+def test_pages_that_show_the_same_share_their_charts() -> None:
+    store, shared = filled(), Shared()
+
+    def drawn(**choices: Any) -> list[Any]:
+        controls = Controls(**choices)
+        return [chart for _, chart in shared.charts(store, controls, sides(store, controls))]
+
+    started = shared.charts(store, Controls(), sides(store, Controls()))
+    line = next(started)[1]
+    first = drawn()
+    assert first[0] is line
+    assert [chart for _, chart in started] == first[1:]
+    assert all(mine is other for mine, other in zip(first, drawn(), strict=True))
+    for choices in ({"dark": True}, {"range_s": 60}, {"source": "camera-1"}):
+        assert drawn(**choices) == [chart for _, chart in _plain(store, Controls(**choices))]
+    use("fr")
+    try:
+        assert [chart for _, chart in _plain(store, Controls())] == drawn() != first
+    finally:
+        use("en")
+    store.update(ALL_SOURCES, 1_795_000_001, Pane.of([observe_face([1, 0, 0, 0, 0, 0, 0])]), 102.0)
+    assert [chart for _, chart in _plain(store, Controls())] == drawn() != first
+
+
+def _plain(store: Store, controls: Controls) -> Any:
+    return charts(store, controls, sides(store, controls))

@@ -12,10 +12,11 @@ events = st.lists(st.tuples(st.integers(0, 400_000), panes), max_size=40)
 
 
 def partial(batch: list[tuple[int, Pane]]) -> Partial:
-    result = Partial("a")
+    sums: dict[int, Pane] = defaultdict(Pane)
     for time_ms, pane in batch:
-        result.add(time_ms, pane, time_ms + 5)
-    return result
+        sums[time_ms // 1000] = sums[time_ms // 1000].merge(pane)
+    times_ms = [time_ms for time_ms, _ in batch]
+    return Partial("a", dict(sums), max(times_ms, default=0), [at + 5 for at in times_ms])
 
 
 @given(st.dictionaries(buckets, panes))
@@ -104,6 +105,18 @@ def test_what_is_as_old_as_what_has_left_is_not_added_to_nothing() -> None:
         assert again.split(partial([(old, EMPTY._replace(events=1))])) == ({}, 1)
     deltas, expired = again.split(partial([(120_000, EMPTY._replace(events=1))]))
     assert (sorted(deltas), expired) == ([120], 0)
+
+
+def test_minutes_that_were_closed_just_now_leave_with_the_others() -> None:
+    opened = OpenMinutes(kept_s=120)
+    opened.split(partial([(0, EMPTY)]))
+    opened.split(partial([(600_000, EMPTY)]))
+    assert opened.close() == [0]
+    # The older one may have told something that the rolling windows have not heard yet.
+    assert opened.leave() == [1, 0]
+    opened.split(partial([(1_200_000, EMPTY)]))
+    opened.snapshot()  # comes when all has been heard
+    assert opened.leave() == [0]
 
 
 def test_a_restored_minute_tells_all_its_panes() -> None:

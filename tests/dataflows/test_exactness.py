@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Iterator
 from random import Random
 
+import pytest
 from exactness_parts import (
     IDLE_S,
     KEPT_S,
@@ -34,10 +35,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from dataflows import steps, worker
 from dataflows.blocks import Order, Partial
 from dataflows.contract import Envelope, Record
+from dataflows.events import Event
 from dataflows.lateness import Lateness
 from dataflows.panes import Pane
 from dataflows.rolling import Update
-from models.scorer import Face, Scored
 
 
 class Flow(RuleBasedStateMachine):
@@ -74,7 +75,7 @@ class Flow(RuleBasedStateMachine):
     @rule(order=orders_of_reading)
     def read(self, order: list[int]) -> None:
         """Read one batch, as far as partitions stay within what is kept of each other."""
-        batches: list[list[steps.Event]] = [[] for _ in range(READERS)]
+        batches: list[list[Event]] = [[] for _ in range(READERS)]
         for partition in order:
             offset = self.offsets[partition]
             if offset == len(self.topic[partition]):
@@ -89,8 +90,7 @@ class Flow(RuleBasedStateMachine):
             if put.counts:
                 record = Record("t", partition, offset, None, None, (), put.time_ms)
                 envelope = Envelope(record, "", put.source, put.time_ms, None)
-                scored = Scored(tuple(Face(None, (), face) for face in put.faces))
-                batches[partition % READERS].append(steps.Event(envelope, scored, ""))
+                batches[partition % READERS].append(Event(envelope, put.faces, ""))
         for reader, batch in enumerate(batches):
             for source, partial in steps.partial_sums(batch):
                 self.opened.put(source, f"reader {reader}", partial)
@@ -254,5 +254,6 @@ class Flow(RuleBasedStateMachine):
                 assert self.rolling[source, window] == plain_window(seen, window)
 
 
-TestExactness = Flow.TestCase
+# A failure is made small before it is shown, for which Hypothesis takes up to five minutes.
+TestExactness = pytest.mark.timeout(600)(Flow.TestCase)
 TestExactness.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)

@@ -54,7 +54,7 @@ def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
     client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
     keys = Keys(settings.redis.prefix)
     client.set(keys.rolling("a", 10), "in the way")
-    sink = PaneSink(settings.redis, {}).build("step", 0, 1)
+    sink = PaneSink(settings.redis).build("step", 0, 1)
     writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
     writing.start()
     until = time.monotonic() + 30
@@ -76,7 +76,7 @@ def test_what_was_sent_before_a_new_connection_is_never_written_late(settings: S
     """Redis holds writes back for longer than the sink waits, which then connects anew."""
     client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
     keys = Keys(settings.redis.prefix)
-    sink = PaneSink(settings.redis, {}).build("step", 0, 1)
+    sink = PaneSink(settings.redis).build("step", 0, 1)
     sink.write_batch([UPDATE])
     before = client.xlen(keys.updates)
     client.client_pause(3500, all=False)
@@ -109,7 +109,7 @@ def test_a_redis_that_takes_no_writes_says_why_and_is_tried_until_it_does(
         port = ports.free()
         servers.start(embedded.redis_server(port, tmp_path))
         url = type(settings.redis.url)(f"redis://127.0.0.1:{port}/0")
-        sink = PaneSink(settings.redis.model_copy(update={"url": url}), {}).build("step", 0, 1)
+        sink = PaneSink(settings.redis.model_copy(update={"url": url})).build("step", 0, 1)
         client = redis.Redis(port=port, decode_responses=True)
         client.execute_command(*harm.split())  # type: ignore[no-untyped-call]
         writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))

@@ -77,3 +77,20 @@ def test_restored_panes_are_not_written_again() -> None:
 
 def test_nothing_is_said_before_the_first_pane() -> None:
     assert Rolling(WINDOWS).apply([]) is None
+
+
+def test_a_source_has_left_when_all_that_leave_at_last_have_been_heard() -> None:
+    def leaves(bucket: int, minutes: int) -> Change:
+        return Change({}, bucket * 1000, [], minutes=minutes, left=bucket * 1000)
+
+    rolling = Rolling(WINDOWS)
+    rolling.apply([change(5, 1), leaves(5, 2)])
+    assert not rolling.left
+    # It comes back and leaves again before the other minute has said a word.
+    rolling.apply([change(1000, 1), leaves(1000, 3)])
+    rolling.apply([leaves(1000, 3), leaves(5, 2)])
+    assert not rolling.left
+    rolling.apply([leaves(1000, 3)])
+    assert rolling.left
+    rolling.apply([change(2000, 1)])
+    assert not rolling.left

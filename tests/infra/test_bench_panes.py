@@ -13,6 +13,7 @@ from dataflows.settings import Settings
 from infra.pane_kafka import steady_rate
 from infra.pane_load import THEIR_LENGTH_S, Load, our_flow, their_flow
 from infra.pane_state import Epochs
+from models.observation import observe_face
 
 LOAD = Load(sources=7, per_s=20)
 
@@ -46,7 +47,7 @@ def test_records_are_the_same_events() -> None:
             event.envelope.time_ms,
         )
         content = read_content(envelope.value, envelope.content_type)
-        assert content.faces == tuple(face.probabilities for face in event.scored.faces)
+        assert tuple(map(observe_face, content.faces or ())) == event.observations
         assert len(json.loads(record.value or b"")["emotions"]) == 1
 
 

@@ -54,7 +54,7 @@ def test_help_names_every_command() -> None:
     [
         ([], "name exactly one of --camera, --folder, --video and --text"),
         (["--camera", "0", "--folder", "."], "name exactly one of"),
-        (["--folder", ".", "--loop"], "--loop goes with --video alone"),
+        (["--folder", ".", "--loop"], "--loop goes with --video and --text alone"),
     ],
 )
 def test_inputs_that_do_not_go_together_are_told_in_one_line(

@@ -27,7 +27,7 @@ from infra.embedded import resident_mib
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "infra" / "docker"
-OURS = {"flow", "dashboard"}
+OURS = {"flow", "api", "dashboard"}
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +82,15 @@ def test_ports_are_published_on_loopback_alone(compose: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_the_dashboard_does_not_start_without_a_token(compose: dict[str, Any]) -> None:
-    environment = compose["services"]["dashboard"]["environment"]
-    assert environment["SENTISTREAM_DASHBOARD__HOST"] == "0.0.0.0"  # noqa: S104 - hence the token
-    assert environment["SENTISTREAM_DASHBOARD__TOKEN"].startswith(
-        "${SENTISTREAM_DASHBOARD__TOKEN:?"
-    )
+@pytest.mark.parametrize("service", ["dashboard", "api"])
+def test_what_others_can_reach_does_not_start_without_a_token(
+    compose: dict[str, Any], service: str
+) -> None:
+    environment, prefix = compose["services"][service]["environment"], service.upper()
+    host = environment[f"SENTISTREAM_{prefix}__HOST"]
+    assert host == "0.0.0.0"  # noqa: S104 - hence the token
+    token = f"SENTISTREAM_{prefix}__TOKEN"
+    assert environment[token].startswith(f"${{{token}:?")
 
 
 def test_what_must_survive_lies_in_named_volumes(compose: dict[str, Any]) -> None:

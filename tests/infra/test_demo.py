@@ -8,7 +8,7 @@ from itertools import takewhile
 import pytest
 
 from dataflows.settings import Settings
-from infra.demo import Feed, Shot, sample_streams
+from infra.demo import SAMPLE_TEXTS, Feed, Shot, sample_streams
 from infra.frames import Item
 from infra.producers import Sender
 
@@ -50,11 +50,11 @@ def test_streams_are_sent_in_the_order_of_their_due_times(settings: Settings) ->
 def test_a_minute_of_the_demo_is_enough_and_an_hour_stays_under_a_gibibyte() -> None:
     shots = [
         shot
-        for stream in sample_streams()
+        for stream in sample_streams(chat=True)
         for shot in takewhile(lambda shot: (shot.item.due_s or 0) < SECONDS, stream)
     ]
     sources = {shot.source for shot in shots}
-    assert sources == {"camera-1", "camera-2", "camera-3", "group-photo"}
+    assert sources == {"camera-1", "camera-2", "camera-3", "group-photo", "chat"}
     assert len(shots) > 450  # of which more than 300 must be scored in a minute
     content = sum(len(shot.item.value) for shot in shots)
     minute = content + len(shots) * (RECORD_BYTES + PREDICTION_BYTES)
@@ -62,3 +62,14 @@ def test_a_minute_of_the_demo_is_enough_and_an_hour_stays_under_a_gibibyte() -> 
     # Each camera begins elsewhere in the video.
     first = {shot.source: shot.item.value for shot in reversed(shots)}
     assert len(set(first.values())) == len(sources)
+
+
+def test_without_a_model_for_texts_there_is_no_chat() -> None:
+    firsts = [next(stream) for stream in sample_streams(chat=False)]
+    assert [shot.source for shot in firsts] == ["camera-1", "camera-2", "camera-3", "group-photo"]
+
+
+def test_the_sample_texts_are_all_different_and_short_enough_to_read() -> None:
+    lines = SAMPLE_TEXTS.read_text(encoding="utf-8").splitlines()
+    assert 60 <= len(lines) == len(set(lines)) <= 100
+    assert all(line == line.strip() and 10 < len(line) < 120 for line in lines)

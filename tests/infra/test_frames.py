@@ -201,3 +201,19 @@ def test_each_line_with_something_on_it_is_a_text(tmp_path: Path) -> None:
     assert [item.value for item in items] == values
     assert [item.due_s for item in items] == [0, 0.1, 0.2, 0.3]
     assert {item.content_type for item in items} == {"text/plain"}
+
+
+def test_texts_are_sent_again_and_again_in_a_loop(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("one\n\n two\n")
+    items = list(islice(frames.texts(path, rate=2, loop=True), 5))
+    assert [item.value for item in items] == [b"one", b"two", b"one", b"two", b"one"]
+    assert [item.due_s for item in items] == [0, 0.5, 1, 1.5, 2]
+
+
+def test_a_file_of_blank_lines_has_nothing_to_repeat(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n  \n")
+    assert list(frames.texts(path)) == []
+    with pytest.raises(InputError, match="every line is blank"):
+        list(frames.texts(path, loop=True))

@@ -20,7 +20,7 @@ def test_counts_are_settled_when_nothing_is_lost_or_doubled(
 
 
 def test_the_report_names_every_expression_as_the_contract_does() -> None:
-    pane = Pane(n=7, events=5, surprise=1, happiness=2, neutral_face=4, neutral=5, positive=2)
+    pane = Pane(n=9, events=5, surprise=1, happiness=2, neutral_face=4, neutral=5, positive=4)
     latency = Histogram()
     for value in (10.0, 10.0, 200.0):
         latency.add(value)
@@ -33,11 +33,12 @@ def test_the_report_names_every_expression_as_the_contract_does() -> None:
         "events_in": 6,
         "scored": 5,
         "rejected": 1,
-        "observations": 7,
+        "observations": 9,
         "sources": {
             "camera": {
                 "events": 5,
-                "observations": 7,
+                "observations": 9,
+                "texts": 2,
                 "surprise": 1,
                 "fear": 0,
                 "disgust": 0,

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 COMMAND = [sys.executable, "-c", "from infra.cli import app; app()", "up"]
 FIGURES = {
-    "events", "observations",
+    "events", "observations", "texts",
     "surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral",
 }  # fmt: skip
 LIMIT_S = 200.0  # a busy machine may take long to start; nothing here depends on speed
@@ -113,22 +113,30 @@ def summary_of(output: str) -> dict[str, Any]:
     return summary
 
 
-def test_two_demos_run_side_by_side_and_account_for_every_event(stacks: Any) -> None:
+def test_two_demos_run_side_by_side_and_account_for_every_event(
+    stacks: Any, clean_environment: pytest.MonkeyPatch, bundles: Path
+) -> None:
+    """One with a model for texts, and so with a chat; one without."""
+    cameras = {"camera-1", "camera-2", "camera-3", "group-photo"}
+    clean_environment.setenv("SENTISTREAM_TEXT__BUNDLE", "none")
+    without = stacks("--demo", "--seconds", "8")
+    clean_environment.delenv("SENTISTREAM_TEXT__BUNDLE")
+    clean_environment.setenv("SENTISTREAM_BUNDLES", str(bundles))
     both = [
-        stacks("--demo", "--seconds", "8"),
-        stacks("--demo", "--seconds", "8", "--workers", "2"),
+        (without, cameras),
+        (stacks("--demo", "--seconds", "8", "--workers", "2"), cameras | {"chat"}),
     ]
     addresses = set()
-    for stack in both:
+    for stack, _ in both:
         stack.wait_for("SentiStream is up")
-        assert len(stack.processes()) >= 5
-    for stack in both:
+        assert len(stack.processes()) >= 6
+    for stack, sources in both:
         code, output, errors = stack.end()
         assert code == 0, errors
         summary = summary_of(output)
         assert summary["rejected"] == 0
         assert summary["events_in"] == summary["scored"] > 0
-        assert set(summary["sources"]) == {"camera-1", "camera-2", "camera-3", "group-photo"}
+        assert set(summary["sources"]) == sources
         for figures in summary["sources"].values():
             assert set(figures) == FIGURES
             assert figures["observations"] == sum(
@@ -139,6 +147,8 @@ def test_two_demos_run_side_by_side_and_account_for_every_event(stacks: Any) -> 
             assert sum(figures[name] for figures in summary["sources"].values()) == total
         # Each frame has one face, and the photo has several.
         photo = summary["sources"]["group-photo"]
+        for source, figures in summary["sources"].items():
+            assert figures["texts"] == (figures["events"] if source == "chat" else 0)
         assert photo["observations"] > photo["events"]
         latency = summary["latency_ms"]
         assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
@@ -151,10 +161,12 @@ def test_two_demos_run_side_by_side_and_account_for_every_event(stacks: Any) -> 
 def test_ctrl_c_stops_all_of_it(stacks: Any) -> None:
     stack = stacks("--workers", "2")
     stack.wait_for("SentiStream is up")
-    (address,) = {word for word in stack.errors.read_text().split() if word.startswith("http:")}
-    with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310
-        assert answer.status == 200
-    assert len(stack.processes()) == 6  # itself, broker, Redis, two workers, dashboard
+    addresses = {word for word in stack.errors.read_text().split() if word.startswith("http:")}
+    assert len(addresses) == 2  # the dashboard, the API
+    for address in addresses:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310
+            assert answer.status == 200
+    assert len(stack.processes()) == 7  # itself, broker, Redis, two workers, API, dashboard
     stack.process.send_signal(signal.SIGINT)
     code, output, errors = stack.end()
     assert (code, output) == (0, ""), errors
@@ -202,7 +214,7 @@ def test_a_flow_that_dies_is_started_again_and_every_event_counts_once(stacks: A
 def test_nothing_is_left_when_it_is_killed_itself(stacks: Any) -> None:
     stack = stacks()
     stack.wait_for("SentiStream is up")
-    assert len(stack.processes()) == 5
+    assert len(stack.processes()) == 6
     stack.process.kill()
     stack.end()
     deadline = time.monotonic() + 10

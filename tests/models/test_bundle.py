@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bundle_files import edit, rehash
 
 from models.bundle import Bundle, load_bundle, write_manifest
 from models.encoder import Encoder
@@ -20,20 +20,6 @@ def copy(bundle: Bundle, tmp_path: Path) -> Path:
     shutil.copytree(bundle.folder, folder)
     (tmp_path / "face" / "ACTIVE").write_text(bundle.manifest.version + "\n")
     return folder
-
-
-def edit(folder: Path, change: Callable[[dict], object]) -> None:
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
-def rehash(folder: Path) -> None:
-    """Write a manifest that agrees with the files, whatever they are."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["files"]
-    write_manifest(folder, **manifest)
 
 
 def test_a_bundle_is_found_by_its_version_and_by_active(copy: Path) -> None:
@@ -87,12 +73,14 @@ def test_a_manifest_that_does_not_fit_is_refused(
 def test_an_encoder_of_another_shape_is_refused(
     copy: Path, field: str, value: int, message: str
 ) -> None:
+    edit(copy, lambda manifest: manifest["files"].pop("reference.json"))
     edit(copy, lambda manifest: manifest.update({field: value}))
     with pytest.raises(BundleError, match=message):
         Encoder.of(load_bundle(copy))
 
 
 def test_a_head_for_other_features_is_refused(copy: Path) -> None:
+    edit(copy, lambda manifest: manifest["files"].pop("reference.json"))
     edit(copy, lambda manifest: manifest.update(feature_count=12))
     with pytest.raises(BundleError, match="features, the manifest says 12"):
         Head(load_bundle(copy))

@@ -146,6 +146,12 @@ def test_rafdb_pictures_come_in_the_order_of_the_label_file(tmp_path: Path) -> N
         assert rows.argmax() * 100 / SIDE // 10 == pytest.approx(label + 1, abs=1)
 
 
+@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"drawn"}))
+def test_of_data_that_are_not_there_the_folder_is_asked_for(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(DataError, match=r"there is no .*nothing.*--data .*SENTISTREAM_DATA"):
+        read(kind, tmp_path / "nothing")
+
+
 def test_missing_and_broken_pictures_are_listed_and_not_fatal(tmp_path: Path) -> None:
     path = make_table(tmp_path)
     (tmp_path / "train-fear-0.jpg").unlink()

@@ -1,31 +1,31 @@
 """Fine-tuning on a tiny set: it learns, and an interruption changes nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
-from PIL import Image
-
-import models
-from models.errors import BundleError
-from models.observation import EXPRESSIONS
-from models.scorer import Content, Scored, Scorer
-from models.wheels import fetch
 
 torch = pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
 
 from training import augmentation, checkpoint  # noqa: E402
-from training.config import Augmentation, Config, Finetuning, Network, Phase  # noqa: E402
+from training.augmentation import normalise  # noqa: E402
+from training.config import (  # noqa: E402
+    Augmentation,
+    Config,
+    Finetuning,
+    Network,
+    Phase,
+    keep_with_run,
+)
 from training.datasets.faces import Faces  # noqa: E402
-from training.epoch import class_weights  # noqa: E402
 from training.errors import ConfigError, RunError  # noqa: E402
 from training.finetuning import finetune, is_finished, predict_logits  # noqa: E402
 from training.network import build, freeze, keep_depthwise_in_float32  # noqa: E402
+from training.optimisation import class_weights  # noqa: E402
 from training.progress import Progress  # noqa: E402
-from training.teachers import bundle_logits  # noqa: E402
-
-BUNDLES = Path(models.__file__).parent
+from training.teachers import Teachers, of_runs  # noqa: E402
 
 NETWORK = Network(weights="none", input_size=32)
 
@@ -142,55 +142,92 @@ def test_only_the_last_phase_chooses(faces: Faces, tmp_path: Path) -> None:
     assert all(torch.equal(first.best[name], first.average[name]) for name in first.best)
 
 
-def test_a_phase_is_taught_by_the_average_of_the_last_one(faces: Faces, tmp_path: Path) -> None:
+def test_the_average_of_the_last_phase_teaches_and_a_resumed_run_keeps_it(
+    faces: Faces, tmp_path: Path
+) -> None:
     before = tune(faces, tmp_path, stop_after=1)
     assert before.teacher == {}
+    inside = tune(faces, tmp_path, stop_after=2)
+    assert all(torch.equal(inside.teacher[name], before.average[name]) for name in before.average)
+
+
+def taught_by(run: Path, share: float) -> Config:
+    large = LARGE.model_copy(update={"teachers": (run,), "taught": share})
+    return CONFIG.model_copy(
+        update={"finetuning": TUNING.model_copy(update={"phases": (SMALL, large)})}
+    )
+
+
+def test_another_run_teaches(faces: Faces, whole: Path, tmp_path: Path) -> None:
+    config = taught_by(tmp_path / "teacher", 1.0)
+    teacher = Path(copytree(whole, tmp_path / "teacher"))
+    keep_with_run(CONFIG, {}, teacher)
+    state = tune(faces, tmp_path / "taught", config=config)
+    assert state.teacher == {}  # it stands in its own folder
+    images = normalise(torch.from_numpy(faces.images))
+    expected = of_runs([teacher], torch.device("cpu"), "bf16").say(images)
+    assert expected.shape == (len(faces), 7)
+    assert torch.allclose(expected.sum(1), torch.ones(len(faces)), atol=1e-5)
     network = build(NETWORK, class_count=7, pretrained=False)
-    keep_depthwise_in_float32(network)
-    network.load_state_dict(before.average)
-    after = tune(faces, tmp_path, stop_after=2)
-    twice = np.concatenate([faces.images, faces.images])  # as both sources have these faces
-    mirrored = np.ascontiguousarray(twice[:, :, ::-1])
-    precision = CONFIG.finetuning.precision
-    logits = torch.stack([predict_logits(network, x, precision) for x in (twice, mirrored)])
-    said = after.teacher["probabilities"]
-    assert said.shape == (56, 7)
-    assert torch.allclose(said, logits.mean(0).softmax(1), atol=1e-5)
+    keep_depthwise_in_float32(network, torch.device("cpu"))
+    best = checkpoint.read(teacher)
+    assert best is not None
+    network.load_state_dict(best.best)
+    said = predict_logits(network, faces.images, "bf16").softmax(1)
+    assert torch.allclose(expected, said, atol=1e-2)
 
 
-def test_other_teachers_speak_with_the_average(faces: Faces, tmp_path: Path) -> None:
-    tune(faces, tmp_path, stop_after=1)
-    alone = tune(faces, Path(copytree(tmp_path, tmp_path / "alone")), stop_after=2)
-    large = LARGE.model_copy(update={"teachers": (Path("face"),)})
-    tuning = TUNING.model_copy(update={"phases": (SMALL, large)})
-    other = CONFIG.model_copy(update={"finetuning": tuning})
-    (tmp_path / "other").mkdir()
-    tune(faces, tmp_path / "other", stop_after=1, config=other)
-    together = tune(faces, tmp_path / "other", stop_after=2, config=other)
-    twice = np.concatenate([faces.images, faces.images])
-    own = alone.teacher["probabilities"].log()
-    theirs = bundle_logits(Path("face"), twice)
-    # Logits are known up to a constant of each row, which softmax takes away.
-    both = torch.stack([own, theirs.log_softmax(1)]).mean(0).softmax(1)
-    assert torch.allclose(together.teacher["probabilities"], both, atol=1e-4)
-    assert not torch.allclose(both, own.exp(), atol=1e-2)
+def test_the_share_of_teachers_decides_what_is_learnt(
+    faces: Faces, whole: Path, tmp_path: Path
+) -> None:
+    teacher = Path(copytree(whole, tmp_path / "teacher"))
+    keep_with_run(CONFIG, {}, teacher)
+    wrong = replace(faces, targets=np.roll(faces.targets, 1, axis=1))
+    # Labels that are all wrong make no difference to who believes the teacher alone.
+    histories = []
+    for name, shown in (("right", faces), ("wrong", wrong)):
+        run = tmp_path / name
+        run.mkdir()
+        sets = {"small": faces, "more": shown}  # the first phase is the same for both
+        only = LARGE.model_copy(
+            update={
+                "sources": ("more",),
+                "at_most": {},
+                "mixup": 0.0,
+                "class_balance": 0.0,
+                "taught": 1.0,
+                "teachers": (teacher,),
+            }
+        )
+        tuning = TUNING.model_copy(update={"phases": (SMALL, only)})
+        config = CONFIG.model_copy(update={"finetuning": tuning})
+        histories.append(finetune(config, sets, faces, run, progress=Progress()).history[-1])
+    assert histories[0]["validation_loss"] == histories[1]["validation_loss"]
+    assert histories[0]["accuracy"] != histories[1]["accuracy"]  # which looks at the labels
 
 
-def test_a_teacher_knows_faces_of_any_size() -> None:
-    picture = Content(image=fetch("posed_happiness").read_bytes())
-    (found,) = Scorer.from_folder(BUNDLES, keep_crops=True).score([picture])
-    assert isinstance(found, Scored)
-    crop = found.faces[0].crop
-    assert crop is not None
-    for side in (crop.shape[0], 96, 224):  # another size than its own is fine
-        resized = np.asarray(Image.fromarray(crop).resize((side, side)))
-        said = bundle_logits(Path("face"), resized[None])
-        assert EXPRESSIONS[int(said.argmax())] == "happiness"
+def test_a_teacher_sees_pictures_of_the_size_that_it_knows() -> None:
+    seen: list[int] = []
+
+    class Looking(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images.shape[-1])
+            return torch.zeros(len(images), 7)
+
+    Teachers([(Looking(), None), (Looking(), 48)], "fp32").say(torch.zeros(2, 3, 32, 32))
+    assert seen == [32, 48]
 
 
-def test_a_bundle_that_does_not_exist_is_named() -> None:
-    with pytest.raises(BundleError, match="nowhere"):
-        bundle_logits(Path("face/nowhere"), np.zeros((1, 32, 32, 3), np.uint8))
+def test_a_teacher_that_is_no_finished_run_is_named(
+    faces: Faces, whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"teacher .*nowhere has no weights yet"):
+        tune(faces, tmp_path, config=taught_by(tmp_path / "nowhere", 0.5))
+    assert checkpoint.read(tmp_path) is None  # told before the first phase, not after it
+    teacher = Path(copytree(whole, tmp_path / "teacher"))
+    (teacher / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"teacher .*teacher is no run: KeyError\('network'\)"):
+        of_runs([teacher], torch.device("cpu"), "bf16")
 
 
 def test_frozen_stages_do_not_learn_and_can_learn_again() -> None:
@@ -240,7 +277,7 @@ def test_depthwise_convolutions_in_float32_change_no_result(faces: Faces) -> Non
     network = build(NETWORK, class_count=7)
     before = predict_logits(network, faces.images)
     names = list(network.state_dict())
-    keep_depthwise_in_float32(network)
+    keep_depthwise_in_float32(network, torch.device("cpu"))
     assert torch.equal(predict_logits(network, faces.images), before)
     assert list(network.state_dict()) == names
 

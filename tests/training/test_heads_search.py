@@ -112,12 +112,12 @@ def test_features_that_are_not_finite_are_counted_and_the_first_ones_named() -> 
 
 
 def test_a_class_with_fewer_rows_than_folds_is_named_with_what_to_do() -> None:
-    with pytest.raises(DataError, match=r"5 folds .*fear has 4\. Give fewer folds.*more pictures"):
+    with pytest.raises(DataError, match=r"5 folds .*fear has 4\. Give fewer folds.*more data"):
         search(*rows((9, 4, 9, 9, 9, 9, 9)), Head(folds=5), 1, Progress())
 
 
 def test_an_absent_class_is_named() -> None:
-    with pytest.raises(DataError, match="no picture of the class disgust"):
+    with pytest.raises(DataError, match="nothing of the class disgust"):
         search(*rows((9, 9, 0, 9, 9, 9, 9)), SETTINGS, 1, Progress())
 
 

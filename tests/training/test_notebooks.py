@@ -15,7 +15,9 @@ nbclient = pytest.importorskip(
 )
 
 NOTEBOOKS = sorted(Path(__file__).parents[2].joinpath("training", "notebooks").glob("*.ipynb"))
-LIMIT_S = 120  # for all cells of one
+LIMIT_S = 120  # for one cell
+ALL_LIMIT_S = 300  # for all cells of one
+WHOLE_RUN_LIMIT_S = {"4_evaluation": 600, "6_feedback": 600}  # alone, these make a whole run first
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("notebooks")
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.timeout(WHOLE_RUN_LIMIT_S.get(path.stem, ALL_LIMIT_S)))
+        for path in NOTEBOOKS
+    ],
+    ids=lambda path: path.stem,
+)
+@pytest.mark.training
 def test_a_notebook_runs(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = str(Path(__file__).parents[2])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))
@@ -47,5 +56,5 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
-def test_there_are_four_notebooks() -> None:
-    assert [path.stem[0] for path in NOTEBOOKS] == ["1", "2", "3", "4"]
+def test_there_are_six_notebooks() -> None:
+    assert [path.stem[0] for path in NOTEBOOKS] == ["1", "2", "3", "4", "5", "6"]

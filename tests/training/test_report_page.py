@@ -183,7 +183,7 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str) -> None:
     ("change", "said"),
     [
         (lambda m: m.update(confusion=[[1]]), "the confusion matrix is not 2 x 2"),
-        (lambda m: m.update(n=5), "does not count 5 faces"),
+        (lambda m: m.update(n=5), "does not count 5"),
         (lambda m: m.pop("ece"), "ece: Field required"),
     ],
 )
@@ -285,6 +285,18 @@ def test_the_kept_epoch_is_the_first_best_one_of_the_last_phase() -> None:
     assert kept((0, 0.1), (1, 0.5), (1, 0.4), (1, 0.4)) == 3
     assert kept((0, np.nan), (0, 0.5)) == 2
     assert kept((0, np.nan)) is None
+
+
+def test_the_kept_epoch_is_the_one_that_the_settings_chose() -> None:
+    found = {
+        "epoch": np.arange(1.0, 4.0),
+        "phase": np.ones(3),
+        "ema_validation_loss": np.array([0.3, 0.4, 0.5]),
+        "ema_validation_accuracy": np.array([0.8, 0.9, 0.9]),
+        "ema_validation_balanced_accuracy": np.array([0.8, 0.7, 0.8]),
+    }
+    assert curves.kept_epoch(found) == 1
+    assert curves.kept_epoch(found, "accuracy") == 3
 
 
 def test_curves_of_the_first_epoch_can_be_drawn(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """The stages from data sets to a bundle, through the command line."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
+from full_disk import fill_at
 from tiny_rafdb import jpeg, write_tar
 from typer.testing import CliRunner, Result
 
@@ -146,18 +146,9 @@ def test_a_class_option_without_a_meaning_is_refused(tiny_tar: Path) -> None:
 def test_a_full_disk_leaves_no_half_bundle(
     options: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = shutil.copyfile
-
-    def full(source: Path, target: Path) -> None:
-        if target.name != "head.ubj":
-            copy(source, target)
-            return
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(target))
-
     for stage in ("finetune", "export", "heads"):
         assert invoke(stage, *options).exit_code == 0
-    monkeypatch.setattr("training.packaging.shutil.copyfile", full)
+    fill_at("head.ubj", monkeypatch)
     result = invoke("bundle", *options, "--out", tmp_path / "face" / "1")
     assert result.exit_code == 2
     assert "No space left on device" in result.output

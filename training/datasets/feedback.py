@@ -7,11 +7,10 @@ anyone's picture. A picture is in it only where its owner agreed to that.
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from models.observation import EXPRESSIONS
 from training.datasets.faces import Sample, Split
@@ -29,7 +28,7 @@ class Correction(BaseModel):
         schema_version: 1.
         id: the event's id.
         face: the index of the face in the event's prediction, from 0.
-        time: when the correction was made.
+        time: when the correction was made, with its time zone.
         bundle: name and version of the bundle that predicted, such as `face/1.0.0`.
         predicted: the class that it gave.
         label: the class that a person says is right.
@@ -43,7 +42,7 @@ class Correction(BaseModel):
     schema_version: Literal[1] = 1
     id: str = Field(min_length=1)
     face: int = Field(ge=0)
-    time: datetime
+    time: AwareDatetime
     bundle: str = Field(pattern=r"^face/.+$")
     predicted: str
     label: str

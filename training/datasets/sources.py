@@ -59,6 +59,11 @@ def load(source: Source, root: Path, split: Split, *, side: int) -> Loaded:
     """
     path = root / source.path
     reader = FORMATS[source.format]
+    if reader is not drawn and not path.exists():
+        raise DataError(
+            f"there is no {path}: --data (or SENTISTREAM_DATA) has to be the folder that "
+            f"{source.path} is in"
+        )
     mapping = {**reader.CLASSES, **{k: v or None for k, v in source.classes.items()}}
     images: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.float32]] = []

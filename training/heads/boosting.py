@@ -37,6 +37,7 @@ def boost(
     progress: Progress,
     *,
     targets: NDArray[np.float64] | None = None,
+    class_count: int = len(EXPRESSIONS),
 ) -> xgboost.Booster:
     """Return the rounds up to the one with the lowest loss on the validation rows.
 
@@ -49,6 +50,7 @@ def boost(
         progress: where rounds are counted.
         targets: float64 [n, classes], probabilities to learn instead of the labels; each row sums
             to 1 (knowledge distillation, Hinton et al. 2015).
+        class_count: how many classes there are.
     """
     progress.start("trees", total=settings.max_rounds)
     try:
@@ -56,7 +58,7 @@ def boost(
             {
                 **params,
                 "objective": "multi:softprob",
-                "num_class": len(EXPRESSIONS),
+                "num_class": class_count,
                 "eval_metric": "mlogloss",
                 "tree_method": "hist",
                 "seed": seed,

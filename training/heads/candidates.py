@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
+from models.observation import EXPRESSIONS
 from models.runtime import thread_count
 from training.config import Head
 from training.heads.boosting import booster_params
@@ -56,7 +57,13 @@ class _Model(NamedTuple):
     boosted: bool
 
 
-def candidates(settings: Head, feature_count: int, seed: int, threads: int = 0) -> list[Candidate]:
+def candidates(
+    settings: Head,
+    feature_count: int,
+    seed: int,
+    threads: int = 0,
+    classes: tuple[str, ...] = EXPRESSIONS,
+) -> list[Candidate]:
     """Return every head with every kind of resampling, each as a pipeline that is not fitted.
 
     XGBoost comes first and sees all features, as it does when it ships. The others see principal
@@ -67,19 +74,22 @@ def candidates(settings: Head, feature_count: int, seed: int, threads: int = 0) 
         feature_count: of a row.
         seed: of everything that is drawn.
         threads: of each model; 0 is one for each core.
+        classes: names of the labels.
     """
     return [
-        _candidate(head, resampling, settings, seed)
+        _candidate(head, resampling, settings, seed, classes)
         for head in _heads(settings, feature_count, seed, thread_count(threads))
         for resampling in RESAMPLINGS
     ]
 
 
-def _candidate(head: _Model, resampling: Resampling, settings: Head, seed: int) -> Candidate:
+def _candidate(
+    head: _Model, resampling: Resampling, settings: Head, seed: int, classes: tuple[str, ...]
+) -> Candidate:
     steps = [(name, clone(step)) for name, step in head.before]
     grid = {f"model__{name}": values for name, values in head.grid.items()}
     if resampling == "adasyn":
-        steps.append(("resample", AdaptiveAdasyn(seed=seed)))
+        steps.append(("resample", AdaptiveAdasyn(seed=seed, classes=classes)))
         grid["resample__neighbours"] = [settings.adasyn_neighbours]
         grid["resample__share"] = [settings.adasyn_share]
     if resampling == "weights":

@@ -14,14 +14,18 @@ NAMED: Final = 5  # rows that an error names
 
 
 def check_features(
-    what: str, features: NDArray[np.floating[Any]], labels: NDArray[np.int64]
+    what: str,
+    features: NDArray[np.floating[Any]],
+    labels: NDArray[np.int64],
+    classes: tuple[str, ...] = EXPRESSIONS,
 ) -> None:
     """Refuse features that no head can be fitted on.
 
     Args:
         what: what the rows are called in the message, as "training".
         features: [n, k].
-        labels: [n], the places of the classes in `EXPRESSIONS`.
+        labels: [n], the places of the classes.
+        classes: their names.
 
     Raises:
         DataError: there are as many features as labels not, a value is not finite, or a class is
@@ -37,28 +41,28 @@ def check_features(
             f"first ones {first}. The encoder is broken, or the cached features are: export the "
             "encoder again."
         )
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(EXPRESSIONS):
-        raise DataError(f"{what}: labels go from 0 to {len(EXPRESSIONS) - 1}")
-    counts = np.bincount(labels, minlength=len(EXPRESSIONS))
-    absent = [name for name, count in zip(EXPRESSIONS, counts, strict=True) if not count]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise DataError(f"{what}: labels go from 0 to {len(classes) - 1}")
+    counts = np.bincount(labels, minlength=len(classes))
+    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     if absent:
-        raise DataError(f"{what}: there is no picture of the class {', '.join(absent)}")
+        raise DataError(f"{what}: there is nothing of the class {', '.join(absent)}")
 
 
-def check_folds(labels: NDArray[np.int64], folds: int) -> None:
+def check_folds(
+    labels: NDArray[np.int64], folds: int, classes: tuple[str, ...] = EXPRESSIONS
+) -> None:
     """Refuse labels [n] that cannot be cut into so many folds with every class in each.
 
     Raises:
         DataError: a class has fewer rows than there are folds.
     """
-    counts = np.bincount(labels, minlength=len(EXPRESSIONS))
+    counts = np.bincount(labels, minlength=len(classes))
     small = [
-        f"{name} has {count}"
-        for name, count in zip(EXPRESSIONS, counts, strict=True)
-        if count < folds
+        f"{name} has {count}" for name, count in zip(classes, counts, strict=True) if count < folds
     ]
     if small:
         raise DataError(
-            f"{folds} folds need {folds} pictures of each class: {', '.join(small)}. "
-            "Give fewer folds ([head] folds, at least 3), or more pictures of the class."
+            f"{folds} folds need {folds} rows of each class: {', '.join(small)}. "
+            "Give fewer folds ([head] folds, at least 3), or more data of the class."
         )

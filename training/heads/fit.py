@@ -1,7 +1,8 @@
 """Fits the XGBoost head that ships, and its temperature."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xgboost
@@ -20,7 +21,7 @@ from training.heads.temperature import fit_temperature
 from training.metrics import expected_calibration_error, report
 from training.progress import Progress
 
-__all__ = ["fit_head"]
+__all__ = ["Rows", "boost_rows", "finish", "fit_head", "learning_rows"]
 
 DIGITS = 4
 
@@ -36,6 +37,7 @@ def fit_head(
     *,
     progress: Progress,
     params: Row | None = None,
+    classes: tuple[str, ...] = EXPRESSIONS,
 ) -> dict[str, Any]:
     """Write `head.ubj` and `calibration.json` into a folder, renamed when both are whole.
 
@@ -48,13 +50,14 @@ def fit_head(
         seed: of the trees and of the resampling.
         train_features: float32 [n, k]; several views of a face may each have a row. With
             `settings.taught` the last columns are the logits of the encoder's classifier.
-        train_labels: int64 [n], the places of the classes in `EXPRESSIONS`.
+        train_labels: int64 [n], the places of the classes.
         validation_features: float32 [m, k].
         validation_labels: int64 [m].
         folder: where the files go; it exists.
         progress: where steps are reported.
         params: the best XGBoost row of a search, whose parameters and resampling take the place
             of those in the settings.
+        classes: their names.
 
     Returns:
         The metrics on the validation features after calibration, with `rounds`, `temperature`,
@@ -64,27 +67,89 @@ def fit_head(
         DataError: a feature is not finite, or a class is absent.
         RunError: a file cannot be written.
     """
-    check_features("training", train_features, train_labels)
-    check_features("validation", validation_features, validation_labels)
+    check_features("training", train_features, train_labels, classes)
+    check_features("validation", validation_features, validation_labels, classes)
     used = _params(settings, params)
+    rows = learning_rows(
+        settings, used, seed, train_features, train_labels, progress=progress, classes=classes
+    )
+    booster = boost_rows(
+        settings, used, seed, rows, validation_features, validation_labels, progress, classes
+    )
+    return finish(booster, used, validation_features, validation_labels, folder, classes)
+
+
+class Rows(NamedTuple):
+    """What the trees learn from.
+
+    Attributes:
+        features: float32 [n, k].
+        labels: int64 [n].
+        weights: float64 [n].
+        targets: float64 [n, classes], in place of the labels; None where they count.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    targets: NDArray[np.float64] | None
+
+
+def learning_rows(
+    settings: Head,
+    used: Mapping[str, Any],
+    seed: int,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    progress: Progress,
+    classes: tuple[str, ...] = EXPRESSIONS,
+) -> Rows:
+    """Resample and weigh rows as the `used` parameters say; see `fit_head`."""
     if used["resampling"] == "adasyn":
-        sampler = AdaptiveAdasyn(neighbours=used["neighbours"], share=used["share"], seed=seed)
-        train_features, train_labels = sampler.fit_resample(train_features, train_labels)
+        sampler = AdaptiveAdasyn(
+            neighbours=used["neighbours"], share=used["share"], seed=seed, classes=classes
+        )
+        features, labels = sampler.fit_resample(features, labels)
         for note in sampler.notes_:
             progress.say(note)
-    booster = boost(
+    weights = class_weights(labels, used.get("weight_power", 0.0))
+    targets = _taught(features, labels, settings.taught, len(classes))
+    return Rows(features, labels, weights, targets)
+
+
+def boost_rows(
+    settings: Head,
+    used: Mapping[str, Any],
+    seed: int,
+    rows: Rows,
+    validation_features: NDArray[np.float32],
+    validation_labels: NDArray[np.int64],
+    progress: Progress,
+    classes: tuple[str, ...] = EXPRESSIONS,
+) -> xgboost.Booster:
+    """Fit the trees, stopped by the validation rows; see `fit_head`."""
+    return boost(
         {name: used[name] for name in booster_params(settings)},
         settings,
         seed,
-        xgboost.DMatrix(
-            train_features,
-            train_labels,
-            weight=class_weights(train_labels, used.get("weight_power", 0.0)),
-        ),
+        xgboost.DMatrix(rows.features, rows.labels, weight=rows.weights),
         xgboost.DMatrix(validation_features, validation_labels),
         progress,
-        targets=_taught(train_features, train_labels, settings.taught),
+        targets=rows.targets,
+        class_count=len(classes),
     )
+
+
+def finish(
+    booster: xgboost.Booster,
+    used: Mapping[str, Any],
+    validation_features: NDArray[np.float32],
+    validation_labels: NDArray[np.int64],
+    folder: Path,
+    classes: tuple[str, ...] = EXPRESSIONS,
+) -> dict[str, Any]:
+    """Calibrate the trees, write both files, and return the metrics; see `fit_head`."""
     raw = booster.inplace_predict(validation_features)
     temperature = fit_temperature(raw, validation_labels)
     calibration = Calibration(temperature=temperature)
@@ -98,21 +163,21 @@ def fit_head(
         "rounds": booster.num_boosted_rounds(),
         "temperature": temperature,
         "ece_before": round(expected_calibration_error(validation_labels, raw), DIGITS),
-        "params": used,
-        **report(validation_labels, calibrate(raw, temperature), EXPRESSIONS),
+        "params": dict(used),
+        **report(validation_labels, calibrate(raw, temperature), classes),
     }
 
 
 def _taught(
-    features: NDArray[np.float32], labels: NDArray[np.int64], share: float
+    features: NDArray[np.float32], labels: NDArray[np.int64], share: float, class_count: int
 ) -> NDArray[np.float64] | None:
     """Mix the labels with what the encoder's classifier says: the logits, which come last."""
     if not share:
         return None
-    logits = features[:, -len(EXPRESSIONS) :].astype(np.float64)
+    logits = features[:, -class_count:].astype(np.float64)
     said = np.exp(logits - logits.max(axis=1, keepdims=True))
     said /= said.sum(axis=1, keepdims=True)
-    mixed: NDArray[np.float64] = share * said + (1 - share) * np.eye(len(EXPRESSIONS))[labels]
+    mixed: NDArray[np.float64] = share * said + (1 - share) * np.eye(class_count)[labels]
     return mixed
 
 

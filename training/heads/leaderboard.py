@@ -38,7 +38,7 @@ class Row(_Frozen):
     """A head with one kind of resampling, at the best parameters that were tried.
 
     Attributes:
-        unseen: on the validation faces; None where there were none.
+        unseen: on the validation data; None where there were none.
         params: of the model, under its library's names; what the resampling took too.
         fit_s: seconds of a fit on one fold's training part, all steps of the pipeline.
         predict_us: microseconds of a prediction, for each row of a validation fold.
@@ -122,7 +122,7 @@ def _on_unseen(rows: tuple[Row, ...]) -> str:
         f"{found.balanced_accuracy:.4f} balanced"
         for row, found in (max(group, key=lambda pair: pair[1].score) for group in (ours, others))
     ]
-    return f"On the validation faces, which the encoder has not seen: {texts[0]}; {texts[1]}."
+    return f"On the validation data, which the encoder has not seen: {texts[0]}; {texts[1]}."
 
 
 def _on_folds(rows: tuple[Row, ...]) -> str:

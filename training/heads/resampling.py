@@ -21,17 +21,26 @@ class AdaptiveAdasyn(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn
         notes_: after a fit, one line for each class that was not resampled as asked.
     """
 
-    def __init__(self, *, neighbours: int = 5, share: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        neighbours: int = 5,
+        share: float = 1.0,
+        seed: int = 0,
+        classes: tuple[str, ...] = EXPRESSIONS,
+    ) -> None:
         """Set it up.
 
         Args:
             neighbours: how many neighbours tell how hard a row is, and are drawn towards.
             share: classes smaller than this share of the largest are filled up to it.
             seed: of the draws.
+            classes: names of the labels, for the notes.
         """
         self.neighbours = neighbours
         self.share = share
         self.seed = seed
+        self.classes = classes
         super().__init__(sampling_strategy="not majority")
 
     def _fit_resample(
@@ -74,7 +83,7 @@ class AdaptiveAdasyn(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn
         return made
 
     def _note(self, label: int, text: str) -> None:
-        self.notes_.append(f"ADASYN: class {EXPRESSIONS[label]} {text}")
+        self.notes_.append(f"ADASYN: class {self.classes[label]} {text}")
 
 
 def class_weights(labels: NDArray[np.int64], power: float) -> NDArray[np.float64]:

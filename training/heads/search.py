@@ -34,6 +34,7 @@ def search(
     unseen: Labelled | None = None,
     among: Sequence[Candidate] | None = None,
     threads: int = 0,
+    classes: tuple[str, ...] = EXPRESSIONS,
 ) -> Leaderboard:
     """Try every candidate on stratified folds, and rank them by mean balanced accuracy.
 
@@ -44,7 +45,7 @@ def search(
 
     Args:
         features: float32 [n, k], of the training faces.
-        labels: int64 [n], the places of the classes in `EXPRESSIONS`.
+        labels: int64 [n], the places of the classes.
         settings: of the heads.
         seed: of the folds, the resampling and the models.
         progress: where steps are reported.
@@ -52,15 +53,18 @@ def search(
             a fold has seen.
         among: what to try; all candidates if not given.
         threads: of each model, which are fitted one after the other; 0 is one for each core.
+        classes: names of the labels.
 
     Raises:
         DataError: a feature is not finite, a class is absent, or has fewer rows than folds.
     """
     began = time.perf_counter()
-    check_features("training", features, labels)
-    check_folds(labels, settings.folds)
-    settings = _within(settings, len(features))
-    tried = candidates(settings, features.shape[1], seed, threads) if among is None else among
+    check_features("training", features, labels, classes)
+    check_folds(labels, settings.folds, classes)
+    settings = _within(settings, len(features), len(classes))
+    if among is None:
+        among = candidates(settings, features.shape[1], seed, threads, classes)
+    tried = among
     folds = StratifiedKFold(settings.folds, shuffle=True, random_state=seed)
     scorer = _Scorer(progress)
     progress.start("heads", total=sum(c.points for c in tried) * settings.folds)
@@ -84,9 +88,9 @@ def search(
     )
 
 
-def _within(settings: Head, rows: int) -> Head:
+def _within(settings: Head, rows: int, classes: int) -> Head:
     """Ask for no more principal components than the smallest fit has rows."""
-    fitted = int(rows * (1 - 1 / settings.folds) * (1 - HELD_SHARE)) - len(EXPRESSIONS)
+    fitted = int(rows * (1 - 1 / settings.folds) * (1 - HELD_SHARE)) - classes
     return settings.model_copy(update={"components": min(settings.components, max(1, fitted))})
 
 

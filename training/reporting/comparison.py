@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from training.reporting import figures, intervals, scores
-from training.reporting.curves import CURVES
+from training.reporting.curves import CURVES, is_of_texts
 from training.reporting.document import (
     Block,
     Cell,
@@ -24,7 +24,8 @@ from training.reporting.files import replace
 from training.reporting.judgement import confusion_numbers, confusion_picture
 from training.reporting.markdown import markdown
 from training.reporting.page import page
-from training.reporting.results import TEST, VALIDATION, Results, read
+from training.reporting.results import Results, read
+from training.reporting.run_files import TEST, VALIDATION
 from training.reporting.sections import flat, missing
 
 __all__ = ["compare", "write_comparison"]
@@ -40,6 +41,12 @@ OVERLAID = {
     "ema_validation_accuracy": "validation accuracy, averaged weights",
     "ema_validation_balanced_accuracy": "validation balanced accuracy, averaged weights",
     "loss": "training loss",
+}
+OVERLAID_TEXTS = {
+    "loss": "validation loss, averaged weights",
+    "accuracy": "validation accuracy, averaged weights",
+    "balanced_accuracy": "validation balanced accuracy, averaged weights",
+    "train_loss": "training loss",
 }
 COLUMNS = ("A", "B", "B minus A")
 
@@ -115,7 +122,7 @@ def _measures(pair: Pair) -> Iterator[Block]:
     held = tuple(r.validation.metrics if r.validation else None for r in pair)
     for caption, file, found in (
         ("Test split", TEST, tests),
-        ("Validation faces", VALIDATION, held),
+        (f"Validation {pair.first.things}", VALIDATION, held),
     ):
         one, two = found
         if one is None or two is None:
@@ -129,7 +136,7 @@ def _measures(pair: Pair) -> Iterator[Block]:
                     (title, *_difference(getattr(one, name), getattr(two, name)))
                     for name, title in MEASURES.items()
                 ),
-                ("faces", one.n, two.n, None),
+                (pair.first.things, one.n, two.n, None),
             ],
         )
         if not np.array_equal(one.counts.sum(axis=1), two.counts.sum(axis=1)):
@@ -140,25 +147,27 @@ def _measures(pair: Pair) -> Iterator[Block]:
 
 
 def _paired(pair: Pair) -> Iterator[Block]:
-    """Yield what the same faces tell of the difference in accuracy."""
+    """Yield what the same faces tell of the difference in accuracy, one by one."""
     one, two = pair.first.predictions, pair.second.predictions
     if one is None or two is None:
         return
     if not (np.array_equal(one.names, two.names) and np.array_equal(one.labels, two.labels)):
-        yield Text("The test faces are not the same, so they cannot be compared one by one.")
+        yield Text(
+            f"The test {pair.first.things} are not the same, so they cannot be compared one by one."
+        )
         return
     only_one = int((one.right & ~two.right).sum())
     only_two = int((two.right & ~one.right).sum())
     n = len(one.labels)
     low, high = intervals.paired(only_one, only_two, n)
     if low <= 0 <= high:
-        verdict = "The interval holds 0: these faces do not tell the two apart."
+        verdict = f"The interval holds 0: these {pair.first.things} do not tell the two apart."
     else:
         verdict = f"The interval leaves out 0: {'B' if low > 0 else 'A'} is the more accurate one."
     yield Text(
-        f"Of the same {n:,} faces, {only_one:,} were called rightly by A alone and {only_two:,} by "
-        f"B alone: a difference in accuracy of {(only_two - only_one) / n:+.4f}, 95 % interval "
-        f"{low:+.4f} to {high:+.4f}. {verdict}"
+        f"Of the same {n:,} {pair.first.things}, {only_one:,} were called rightly by A alone and "
+        f"{only_two:,} by B alone: a difference in accuracy of "
+        f"{(only_two - only_one) / n:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}. {verdict}"
     )
 
 
@@ -186,8 +195,13 @@ def _curves(pair: Pair) -> Iterator[Block]:
     if one is None or two is None:
         yield missing(f"Learning curves, {_absent(one, two)}", CURVES)
         return
+    if is_of_texts(one) != is_of_texts(two):
+        yield Text(
+            "One of the runs is on texts and the other on faces: their curves differ in kind."
+        )
+        return
     pictures = []
-    for column, title in OVERLAID.items():
+    for column, title in (OVERLAID_TEXTS if is_of_texts(one) else OVERLAID).items():
         lines = tuple(
             figures.Line(f"{letter}: {results.name}", curves["epoch"], curves[column], style)
             for style, (letter, results, curves) in enumerate(
@@ -215,7 +229,9 @@ def _confusions(pair: Pair) -> Iterator[Block]:
         yield Text("Test split; rows are the true class, columns the one it was called.")
         yield Pictures(
             tuple(
-                confusion_picture(test, f"Shares of the row, {name}", shares=True)
+                confusion_picture(
+                    test, f"Shares of the row, {name}", shares=True, things=pair.first.things
+                )
                 for name, test in tests
             ),
             tuple(confusion_numbers(test, f"confusion matrix of {name}") for name, test in tests),

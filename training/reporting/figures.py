@@ -156,12 +156,12 @@ def draw_confusion(
 def draw_reliability(
     axes: Axes, points: Sequence[tuple[float, Whiskers]], shares: NDArray[np.float64]
 ) -> None:
-    """Draw accuracy over confidence, and how many faces have that confidence.
+    """Draw accuracy over confidence, and how often there is that confidence.
 
     Args:
         axes: where to.
-        points: mean confidence and accuracy of each bin that has a face.
-        shares: float64 [bins], of all faces.
+        points: mean confidence and accuracy of each bin that is not empty.
+        shares: float64 [bins], of all.
     """
     edges = np.linspace(0, 1, len(shares) + 1)
     axes.bar(
@@ -170,7 +170,7 @@ def draw_reliability(
         color=GRID,
         edgecolor=MUTED,
         linewidth=0.5,
-        label="share of faces",
+        label="share of all",
     )
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="calibrated")
     confidence = [x for x, _ in points]
@@ -189,9 +189,9 @@ def draw_reliability(
 
 
 def draw_groups(axes: Axes, groups: Sequence[Whiskers], overall: float, label: str) -> None:
-    """Draw the accuracy of groups, one below the other, and that of all faces."""
+    """Draw the accuracy of groups, one below the other, and that of all."""
     places = range(len(groups))
-    axes.axvline(overall, color=MUTED, linewidth=1, linestyle="--", label="all faces")
+    axes.axvline(overall, color=MUTED, linewidth=1, linestyle="--", label="all")
     axes.errorbar(
         *([group.value for group in groups], places),
         xerr=_errors(groups),

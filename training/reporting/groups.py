@@ -1,4 +1,4 @@
-"""Accuracy on groups of faces that the data tell apart: by size and by brightness."""
+"""Accuracy on groups that the data tell apart, as by size, brightness, length or language."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from training.reporting.intervals import Interval, wilson
 
-__all__ = ["Group", "split"]
+__all__ = ["Group", "by_value", "split"]
+
+REST = "other"
 
 
 class Group(NamedTuple):
@@ -58,3 +60,27 @@ def split(
         )
         for place in np.unique(places)
     )
+
+
+def by_value(
+    values: NDArray[Any], right: NDArray[np.bool_], fewest: int
+) -> list[tuple[str, int, int]]:
+    """Return name, hits and number of each group of equal values, the largest group first.
+
+    Values that occur in fewer than `fewest` rows are put together, at the end.
+
+    Args:
+        values: [n], n > 0; of bools the groups are called `with` and `without`.
+        right: bool [n], whether each was called rightly.
+        fewest: rows of a group of its own.
+    """
+    names = np.where(values, "with", "without") if values.dtype == bool else values.astype(str)
+    found, counts = np.unique(names, return_counts=True)
+    rare = set(found[counts < fewest].tolist())
+    if len(rare) > 1:
+        names = np.array([REST if name in rare else name for name in names.tolist()])
+    groups = [
+        (str(name), int(right[names == name].sum()), int((names == name).sum()))
+        for name in np.unique(names)
+    ]
+    return sorted(groups, key=lambda group: (group[0] == REST, -group[2]))

@@ -18,15 +18,9 @@ from training.reporting.document import (
     Tile,
     Tiles,
 )
-from training.reporting.results import (
-    ELSEWHERE,
-    PREDICTIONS,
-    TEST,
-    VALIDATION,
-    Metrics,
-    Predictions,
-    Results,
-)
+from training.reporting.judged import Predictions
+from training.reporting.results import Metrics, Results
+from training.reporting.run_files import ELSEWHERE, FACES, PREDICTIONS, TEST, VALIDATION
 from training.reporting.sections import missing
 
 __all__ = [
@@ -45,15 +39,17 @@ def headline(results: Results) -> Iterator[Block]:
     if results.test is None:
         yield missing("Result on the test split", TEST)
         if held is None:
-            yield missing("Result on the validation faces", VALIDATION)
+            yield missing(f"Result on the validation {results.things}", VALIDATION)
             return
-        yield Text(f"Until then, on the {held.n:,} validation faces that chose the head:")
+        yield Text(
+            f"Until then, on the {held.n:,} validation {results.things} that chose the head:"
+        )
         yield Tiles(_tiles(held, held, held.ece_before))
         return
     test, predictions = results.test, results.predictions
     yield Text(
-        f"{test.n:,} faces of the test split, which took no part in any choice. Intervals are "
-        "95 %: Wilson's for accuracy, resampled faces for the rest."
+        f"{test.n:,} {results.things} of the test split, which took no part in any choice. "
+        f"Intervals are 95 %: Wilson's for accuracy, resampled {results.things} for the rest."
     )
     if predictions is None:
         yield Tiles(_tiles(test, held, None))
@@ -83,7 +79,7 @@ def elsewhere(found: Elsewhere | None) -> Iterator[Block]:
         yield Text("This run has no other data with a test split, and was not asked for its cost.")
 
 
-def confusion(metrics: Metrics | None) -> Iterator[Block]:
+def confusion(metrics: Metrics | None, things: str = FACES) -> Iterator[Block]:
     """Yield the confusion matrix."""
     if metrics is None:
         yield missing("Confusion matrix of the test split", TEST)
@@ -91,22 +87,24 @@ def confusion(metrics: Metrics | None) -> Iterator[Block]:
     yield Text("Rows are the true class, columns the one it was called; shades are row shares.")
     yield Pictures(
         tuple(
-            confusion_picture(metrics, caption, shares=shares)
+            confusion_picture(metrics, caption, shares=shares, things=things)
             for caption, shares in (("Counts", False), ("Shares of the row", True))
         ),
         (confusion_numbers(metrics, "confusion matrix, counts"),),
     )
 
 
-def confusion_picture(metrics: Metrics, caption: str, *, shares: bool) -> Picture:
+def confusion_picture(
+    metrics: Metrics, caption: str, *, shares: bool, things: str = FACES
+) -> Picture:
     """Return the figure of a confusion matrix."""
     matrix = metrics.counts
     wrong = matrix - np.diag(np.diag(matrix))
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
     return Picture(
         caption,
-        f"{caption} of the confusion matrix: {np.diag(matrix).sum():,} of {metrics.n:,} faces "
-        f"called rightly; most often confused: {metrics.classes[row]}, called "
+        f"{caption} of the confusion matrix: {np.diag(matrix).sum():,} of {metrics.n:,} "
+        f"{things} called rightly; most often confused: {metrics.classes[row]}, called "
         f"{metrics.classes[column]}, {wrong.max():,} times.",
         partial(figures.draw_confusion, matrix=matrix, classes=metrics.classes, shares=shares),
         height=0.92,
@@ -122,7 +120,7 @@ def confusion_numbers(metrics: Metrics, caption: str) -> Table:
     )
 
 
-def classes(metrics: Metrics | None) -> Iterator[Block]:
+def classes(metrics: Metrics | None, things: str = FACES) -> Iterator[Block]:
     """Yield the measures of each class."""
     if metrics is None:
         yield missing("Measures of each class", TEST)
@@ -130,7 +128,7 @@ def classes(metrics: Metrics | None) -> Iterator[Block]:
     found, hits = scores.by_class(metrics.counts), np.diag(metrics.counts)
     yield Table(
         "Each class on the test split; the interval is that of the recall",
-        ("class", "precision", "recall", "95 % interval", "F1", "faces"),
+        ("class", "precision", "recall", "95 % interval", "F1", things),
         [
             (
                 *(name, float(found.precision[row]), float(found.recall[row])),

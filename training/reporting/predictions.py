@@ -10,17 +10,39 @@ from numpy.typing import NDArray
 from training.metrics import CALIBRATION_BINS, expected_calibration_error
 from training.reporting import figures, groups, intervals, scores
 from training.reporting.document import Block, Picture, Pictures, Table, Text
-from training.reporting.results import PREDICTIONS, Predictions
+from training.reporting.judged import Predictions
+from training.reporting.run_files import FACES, PREDICTIONS, TEXTS
 from training.reporting.sections import missing
 
 __all__ = ["by_group", "calibration", "mistakes"]
 
 MISTAKES_SHOWN = 30
-WIDTH_PARTS, BRIGHTNESS_PARTS = 3, 4
+OF_NAMES = {
+    FACES: "",
+    TEXTS: " The name is the beginning of the SHA-256 of the text, which is not shown here.",
+}
+# What is compared by ranges: a trait, what it is called, its unit, and how many ranges.
+RANGES = {
+    FACES: (
+        ("widths", "width of the picture", "px", 3),
+        ("brightness", "mean brightness, 0 to 255", "", 4),
+    ),
+    TEXTS: (("words", "length", "words", 4),),
+}
+# What is compared by value: a trait, and what it is called.
+VALUES = {
+    FACES: (),
+    TEXTS: (("emoji", "emoji"), ("hashtag", "hashtag"), ("language", "guessed language")),
+}
+NOT_KNOWN = {
+    FACES: "Age, skin tone and the like are not known here.",
+    TEXTS: "Who wrote a text, and about whom, is not known here.",
+}
+FEWEST = 30  # of one value; rarer ones are put together
 WHAT = "Predictions on the test split"
 
 
-def calibration(predictions: Predictions | None) -> Iterator[Block]:
+def calibration(predictions: Predictions | None, things: str = FACES) -> Iterator[Block]:
     """Yield the reliability diagrams before and after calibration."""
     if predictions is None:
         yield missing(WHAT, PREDICTIONS)
@@ -37,16 +59,19 @@ def calibration(predictions: Predictions | None) -> Iterator[Block]:
     found = [(name, p, scores.reliability(labels, p)) for name, p in kinds]
     yield Pictures(
         tuple(_reliability(name, labels, p, bins) for name, p, bins in found),
-        tuple(_bins(f"reliability {name}", bins) for name, _, bins in found),
+        tuple(_bins(f"reliability {name}", bins, things) for name, _, bins in found),
     )
 
 
-def mistakes(predictions: Predictions | None, names: tuple[str, ...]) -> Iterator[Block]:
+def mistakes(
+    predictions: Predictions | None, names: tuple[str, ...], things: str = FACES
+) -> Iterator[Block]:
     """Yield the most confident mistakes, by name.
 
     Args:
-        predictions: what was said of each face.
+        predictions: what was said of each.
         names: the classes.
+        things: what was judged.
     """
     if predictions is None:
         yield missing(WHAT, PREDICTIONS)
@@ -54,8 +79,8 @@ def mistakes(predictions: Predictions | None, names: tuple[str, ...]) -> Iterato
     wrong = int((~predictions.right).sum())
     rows = scores.mistakes(predictions.labels, predictions.probabilities, MISTAKES_SHOWN)
     yield Text(
-        f"{wrong:,} of {len(predictions.labels):,} faces were called wrongly. The first ones "
-        "are worth a look: a hard face, or a wrong label."
+        f"{wrong:,} of {len(predictions.labels):,} {things} were called wrongly. The first ones "
+        f"are worth a look: a hard {things[:-1]}, or a wrong label.{OF_NAMES[things]}"
     )
     yield Table(
         f"The {len(rows)} most confident mistakes; the index counts from 0",
@@ -72,33 +97,32 @@ def mistakes(predictions: Predictions | None, names: tuple[str, ...]) -> Iterato
     )
 
 
-def by_group(predictions: Predictions | None) -> Iterator[Block]:
-    """Yield the accuracy on groups of faces."""
+def by_group(predictions: Predictions | None, things: str = FACES) -> Iterator[Block]:
+    """Yield the accuracy on groups."""
     if predictions is None:
         yield missing(WHAT, PREDICTIONS)
         return
     yield Text(
         "Groups that the files themselves tell apart. They also differ in their mix of classes, so "
-        "a gap is a reason to look, not a cause. Age, skin tone and the like are not known here."
+        f"a gap is a reason to look, not a cause. {NOT_KNOWN[things]}"
     )
-    kinds = (
-        ("width of the picture", "px", predictions.widths, WIDTH_PARTS),
-        ("mean brightness, 0 to 255", "", predictions.brightness, BRIGHTNESS_PARTS),
-    )
-    pictures, tables = [], []
-    for label, unit, values, parts in kinds:
-        found = groups.split(values, predictions.right, parts)
-        if len(found) == 1:
-            yield Text(
-                f"All faces have the same {label} ({found[0].name(unit)}): nothing to compare."
-            )
+    right, pictures, tables = predictions.right, [], []
+    found: list[tuple[str, list[tuple[str, int, int]]]] = []
+    for trait, label, unit, parts in RANGES[things]:
+        cut = groups.split(predictions.traits[trait], right, parts)
+        found.append((label, [(group.name(unit), group.hits, group.n) for group in cut]))
+    for trait, label in VALUES[things]:
+        found.append((label, groups.by_value(predictions.traits[trait], right, FEWEST)))
+    for label, cut_by in found:
+        if len(cut_by) == 1:
+            yield Text(f"All {things} have the same {label} ({cut_by[0][0]}): nothing to compare.")
             continue
-        pictures.append(_groups(label, unit, found, float(predictions.right.mean())))
+        pictures.append(_groups(label, cut_by, float(right.mean())))
         tables.append(
             Table(
                 f"Accuracy by {label}",
-                ("group", "faces", "accuracy", "95 % interval"),
-                [(g.name(unit), g.n, g.accuracy, str(g.interval)) for g in found],
+                ("group", things, "accuracy", "95 % interval"),
+                [(name, n, hits / n, str(intervals.wilson(hits, n))) for name, hits, n in cut_by],
             )
         )
     if pictures:
@@ -125,11 +149,11 @@ def _reliability(
     )
 
 
-def _bins(caption: str, bins: scores.Bins) -> Table:
+def _bins(caption: str, bins: scores.Bins, things: str) -> Table:
     edges = np.linspace(0, 1, len(bins.n) + 1)
     return Table(
         caption,
-        ("confidence", "faces", "mean confidence", "accuracy", "95 % interval"),
+        ("confidence", things, "mean confidence", "accuracy", "95 % interval"),
         [
             (f"{low:.3f} to {high:.3f}", int(n), float(mean), hits / n, str(_wilson(hits, n)))
             if n
@@ -139,12 +163,12 @@ def _bins(caption: str, bins: scores.Bins) -> Table:
     )
 
 
-def _groups(label: str, unit: str, found: tuple[groups.Group, ...], overall: float) -> Picture:
-    whiskers = [_whiskers(g.name(unit), g.hits, g.n) for g in found]
+def _groups(label: str, found: list[tuple[str, int, int]], overall: float) -> Picture:
+    whiskers = [_whiskers(*group) for group in found]
     told = "; ".join(f"{w.name}: {w.value:.4f}" for w in whiskers)
     return Picture(
         f"By {label}",
-        f"Accuracy by {label}: {told}; all faces: {overall:.4f}.",
+        f"Accuracy by {label}: {told}; all: {overall:.4f}.",
         partial(figures.draw_groups, groups=whiskers, overall=overall, label=label),
         height=0.5,
     )

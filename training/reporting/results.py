@@ -1,10 +1,10 @@
 """The files that the stages leave in the folder of a run, read and checked."""
 
 import json
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,34 @@ from training.config import CONFIG_FILE
 from training.elsewhere import Elsewhere
 from training.errors import RunError
 from training.reporting.curves import CURVES, Curves, read_curves
+from training.reporting.judged import Predictions, read_predictions
+from training.reporting.run_files import (
+    CLASSICAL,
+    DATA,
+    ELSEWHERE,
+    EXPORT,
+    FACES,
+    LEADERBOARD,
+    LIGHT,
+    LIGHT_TEST,
+    PREDICTIONS,
+    STAGES,
+    TEST,
+    TEXTS,
+    TRAITS,
+    VALIDATION,
+    remake,
+)
 
-__all__ = ["STAGES", "Export", "Leaderboard", "Metrics", "Predictions", "Results", "read"]
-
-DATA, LEADERBOARD, VALIDATION = "data.json", "leaderboard.json", "validation.json"
-EXPORT, TEST, PREDICTIONS = "export.json", "test.json", "test_predictions.npz"
-ELSEWHERE = "elsewhere.json"
-# The stage of `python -m training` that writes each file.
-STAGES: Final = {
-    CONFIG_FILE: "finetune",
-    DATA: "finetune",
-    CURVES: "finetune",
-    EXPORT: "export",
-    LEADERBOARD: "heads",
-    VALIDATION: "heads",
-    TEST: "bundle",
-    PREDICTIONS: "bundle",
-    ELSEWHERE: "bundle",
-}
+__all__ = [
+    "DataAccount",
+    "Export",
+    "Leaderboard",
+    "Metrics",
+    "Results",
+    "Validation",
+    "read",
+]
 
 Content = TypeVar("Content")
 
@@ -86,16 +96,17 @@ class Metrics(BaseModel):
         if [len(row) for row in self.confusion] != [size] * size:
             raise ValueError(f"the confusion matrix is not {size} x {size}, as the recalls are")
         if min(map(min, self.confusion)) < 0 or sum(map(sum, self.confusion)) != self.n:
-            raise ValueError(f"the confusion matrix does not count {self.n} faces")
+            raise ValueError(f"the confusion matrix does not count {self.n}")
         return self
 
 
 class HeadMetrics(Metrics):
-    """The head on the validation faces, and what was chosen by them."""
+    """The head on the validation data, and what was chosen by them."""
 
     ece_before: float | None = None
     rounds: int | None = None
     temperature: float | None = None
+    regularisation: float | None = None
     params: dict[str, JsonValue] = {}
 
 
@@ -174,23 +185,6 @@ class Export(BaseModel):
     variants: list[Variant] = []
 
 
-class Predictions(NamedTuple):
-    """What the bundle said of each face of the test split; n > 0."""
-
-    labels: NDArray[np.int64]  # [n]
-    probabilities: NDArray[np.float64]  # [n, classes], calibrated
-    uncalibrated: NDArray[np.float64]  # [n, classes]
-    names: NDArray[np.str_]  # [n]
-    widths: NDArray[np.int64]  # [n], pixels of the original picture
-    brightness: NDArray[np.float32]  # [n], mean luma, 0 to 255
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether each face was called rightly, bool [n]."""
-        found: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
-        return found
-
-
 @dataclass(frozen=True)
 class Results:
     """All that is in the folder of a run; what no stage has written yet is None."""
@@ -205,6 +199,24 @@ class Results:
     test: Metrics | None
     predictions: Predictions | None
     elsewhere: Elsewhere | None
+    classical: Leaderboard | None = None
+    light: Validation | None = None
+    light_test: Metrics | None = None
+
+    @property
+    def best_by(self) -> str:
+        """What chose the epoch of a run on faces: "loss" or "accuracy"."""
+        finetuning = self.settings.get("finetuning")
+        return str(finetuning.get("best_by", "loss")) if isinstance(finetuning, dict) else "loss"
+
+    @property
+    def things(self) -> str:
+        """What was learnt from, in the plural: faces or texts."""
+        return _things(self.settings)
+
+
+def _things(settings: Mapping[str, JsonValue]) -> str:
+    return TEXTS if settings.get("kind") == "text" else FACES
 
 
 def read(run: Path) -> Results:
@@ -230,8 +242,11 @@ def read(run: Path) -> Results:
         validation=_json(run / VALIDATION, Validation),
         export=_json(run / EXPORT, Export),
         test=_json(run / TEST, Metrics),
-        predictions=_predictions(run / PREDICTIONS),
+        predictions=read_predictions(run / PREDICTIONS, TRAITS[_things(settings)]),
         elsewhere=_json(run / ELSEWHERE, Elsewhere),
+        classical=_json(run / CLASSICAL, Leaderboard),
+        light=_json(run / LIGHT, Validation),
+        light_test=_json(run / LIGHT_TEST, Metrics),
     )
 
 
@@ -245,41 +260,6 @@ def _json(path: Path, kind: type[Content]) -> Content | None:
         wrong = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:3]
         )
-        raise RunError(f"{path} is not as expected ({wrong}); {_remake(path)}") from error
+        raise RunError(f"{path} is not as expected ({wrong}); {remake(path)}") from error
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}); {_remake(path)}") from error
-
-
-def _predictions(path: Path) -> Predictions | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = Predictions(*(file[name] for name in Predictions._fields))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} cannot be read ({error}); {_remake(path)}") from error
-    if problem := _problem(found):
-        raise RunError(f"{path} is not as expected ({problem}); {_remake(path)}")
-    return found
-
-
-def _problem(found: Predictions) -> str:
-    """Return what is wrong with the arrays, or nothing."""
-    n = len(found.labels) if found.labels.ndim else 0
-    if not n:
-        return "there are no labels"
-    classes = found.probabilities.shape[-1]
-    flat: dict[str, NDArray[Any]] = found._asdict()
-    for name, array in flat.items():
-        wanted = (n, classes) if name in ("probabilities", "uncalibrated") else (n,)
-        if array.shape != wanted:
-            return f"{name} has the shape {array.shape}, not {wanted}"
-        if name != "names" and not np.isfinite(array).all():
-            return f"{name} is not finite"
-    if found.labels.min() < 0 or found.labels.max() >= classes:
-        return f"labels are not all from 0 to {classes - 1}"
-    return ""
-
-
-def _remake(path: Path) -> str:
-    return f"`python -m training {STAGES[path.name]}` writes it anew once it is removed"
+        raise RunError(f"{path} cannot be read ({error}); {remake(path)}") from error

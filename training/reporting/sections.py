@@ -8,18 +8,15 @@ from pydantic import JsonValue
 
 from training.config import CONFIG_FILE
 from training.reporting import figures
-from training.reporting.curves import CURVES, Curves, kept_epoch, panels
+from training.reporting.curves import CURVES, Curves, is_of_texts, kept_epoch, panels
 from training.reporting.document import Block, Cell, Missing, Picture, Pictures, Table, Text
-from training.reporting.results import (
+from training.reporting.results import DataAccount, Export
+from training.reporting.run_files import (
     DATA,
     EXPORT,
-    LEADERBOARD,
+    FACES,
     STAGES,
-    VALIDATION,
-    DataAccount,
-    Export,
-    Leaderboard,
-    Validation,
+    TEXTS,
 )
 
 __all__ = [
@@ -27,16 +24,23 @@ __all__ = [
     "export",
     "fingerprint",
     "flat",
-    "head",
-    "leaderboard",
     "learning",
     "missing",
+    "plain",
     "settings",
+    "settings_table",
 ]
 
 SPLITS = ("train", "validation", "test")
 BROKEN_SHOWN = 100  # files; more would bury the rest of the report
 MEGABYTE = 1_000_000
+LEFT_OUT = {
+    FACES: "Left out: faces of a class that has no meaning here. Duplicates: training faces whose "
+    "pixels also stand in the validation faces or in a test split.",
+    TEXTS: "Left out: texts of which cleaning leaves nothing, in all splits. Duplicates: training "
+    "texts that, once cleaned, also stand in the validation or the test split.",
+}
+HASHED = {FACES: "pixels, labels and names", TEXTS: "texts and labels of all splits"}
 
 
 def missing(what: str, file: str) -> Missing:
@@ -44,13 +48,13 @@ def missing(what: str, file: str) -> Missing:
     return Missing(what, STAGES[file])
 
 
-def data(account: DataAccount | None) -> Iterator[Block]:
+def data(account: DataAccount | None, things: str = FACES) -> Iterator[Block]:
     """Yield the data sets, their classes and what was wrong with them."""
     if account is None:
         yield missing("Data sets", DATA)
         return
     yield Table(
-        "Faces that could be read, by data set; the first one is the target",
+        f"{things.capitalize()} that could be read, by data set; the first one is the target",
         (
             *("data set", "format", *SPLITS, "learnt from", "left out"),
             *("duplicates removed", "broken", "terms"),
@@ -69,10 +73,7 @@ def data(account: DataAccount | None) -> Iterator[Block]:
             for source in account.sources
         ],
     )
-    yield Text(
-        "Left out: faces of a class that has no meaning here. Duplicates: training faces whose "
-        "pixels also stand in the validation faces or in a test split."
-    )
+    yield Text(LEFT_OUT[things])
     splits = [split for split in SPLITS if split in account.classes]
     names = list(dict.fromkeys(name for split in splits for name in account.classes[split]))
     rows: list[tuple[Cell, ...]] = [
@@ -80,13 +81,13 @@ def data(account: DataAccount | None) -> Iterator[Block]:
     ]
     totals = [sum(account.classes[split].values()) for split in splits]
     yield Table(
-        "Faces of each class of the target, after splitting",
+        f"{things.capitalize()} of each class of the target, after splitting",
         ("class", *splits),
         [*rows, ("all", *totals)],
     )
     yield Table(
         "What the class names of the data sets mean here",
-        ("data set", "its name", "faces", "our class"),
+        ("data set", "its name", things, "our class"),
         [
             (source.name, own, count, ours or "left out")
             for source in account.sources
@@ -106,117 +107,71 @@ def data(account: DataAccount | None) -> Iterator[Block]:
         yield Text(f"And {len(broken) - BROKEN_SHOWN:,} more, which {DATA} lists.")
 
 
-def learning(curves: Curves | None) -> Iterator[Block]:
-    """Yield the learning curves."""
+def learning(curves: Curves | None, best_by: str) -> Iterator[Block]:
+    """Yield the learning curves; `best_by` is what chose the epoch of a run on faces."""
     if curves is None or not len(curves["epoch"]):
         yield missing("Learning curves", CURVES)
         return
-    kept = kept_epoch(curves)
-    if kept is not None:
+    kept = kept_epoch(curves, best_by)
+    if kept is not None and is_of_texts(curves):
+        yield Text(
+            f"{len(curves['epoch'])} epochs, of all members one after another where there are "
+            f"several. The averaged weights of epoch {kept} have the highest balanced accuracy on "
+            f"validation, {curves['balanced_accuracy'][kept - 1]:.4f}; the best ones of each "
+            "member are kept. The loss of training is that of texts with hidden words and of "
+            "softened labels, so its curve does not compare with the other in height."
+        )
+    elif kept is not None:
         row = kept - 1
+        why = (
+            "lowest loss" if best_by == "loss" else "highest mean of accuracy and balanced accuracy"
+        )
         yield Text(
             f"{len(curves['epoch'])} epochs. The averaged weights of epoch {kept} are kept: the "
-            f"lowest validation loss of the last phase, {curves['ema_validation_loss'][row]:.4f}, "
-            f"with accuracy {curves['ema_validation_accuracy'][row]:.4f}. Training is measured on "
+            f"{why} on validation in the last phase, loss "
+            f"{curves['ema_validation_loss'][row]:.4f}, accuracy "
+            f"{curves['ema_validation_accuracy'][row]:.4f}, balanced accuracy "
+            f"{curves['ema_validation_balanced_accuracy'][row]:.4f}. Training is measured on "
             "augmented pictures and with label smoothing, so its curve does not compare with the "
             "others in height."
         )
-    captions = ("Loss", "Accuracy", "Balanced accuracy", "Learning rate")
+    drawn = panels(curves, best_by)
     yield Pictures(
         tuple(
-            Picture(caption, _ends(panel), partial(figures.draw_curves, panel=panel))
-            for caption, panel in zip(captions, panels(curves), strict=True)
+            Picture(
+                panel.title.capitalize(), _ends(panel), partial(figures.draw_curves, panel=panel)
+            )
+            for panel in drawn
         ),
         (
             Table(
                 "learning curves",
                 tuple(name.replace("_", " ").replace("ema", "averaged") for name in curves),
                 [
-                    (int(epoch), int(phase) + 1, f"{rate:.2e}", *map(float, values))
-                    for epoch, phase, rate, *values in zip(*curves.values(), strict=True)
+                    tuple(
+                        _cell(name, float(value)) for name, value in zip(curves, row, strict=True)
+                    )
+                    for row in zip(*curves.values(), strict=True)
                 ],
             ),
         ),
     )
 
 
-def head(validation: Validation | None) -> Iterator[Block]:
-    """Yield what the head was fitted with, and how that was asked for."""
-    if validation is None:
-        yield missing("Head", VALIDATION)
-        return
-    metrics = validation.metrics
-    fitted = {**metrics.params, "rounds": metrics.rounds, "temperature": metrics.temperature}
-    yield _settings("What the head was fitted with", fitted)
-    if validation.settings:
-        yield _settings("Settings of the head", {"head": validation.settings})
-
-
-def leaderboard(found: Leaderboard | None, *, fitted: bool) -> Iterator[Block]:
-    """Yield the heads that were compared.
-
-    Args:
-        found: the comparison.
-        fitted: a head has been fitted, so that no comparison is still to come.
-    """
-    if found is None and fitted:
-        yield Text("This run fitted its head without comparing it with others (head.search).")
-        return
-    if found is None:
-        yield missing("Comparison of heads", LEADERBOARD)
-        return
-    yield Text(found.verdict)
-    reduced = f", reduced to {found.components} for the slow heads" if found.components else ""
-    yield Text(
-        f"{found.tried} settings of heads, {found.folds}-fold cross-validation on "
-        f"{found.rows_used:,} faces with {found.features:,} features{reduced}; "
-        f"{found.seconds:.0f} s."
-    )
-    yield from map(Text, found.warnings)
-    yield Table(
-        "Heads at their best settings: mean over the folds ± standard deviation, and balanced "
-        "accuracy on the validation faces",
-        (
-            *("head", "resampling", "balanced accuracy", "macro F1", "accuracy", "validation"),
-            *("fit (s)", "predict (µs)"),
-        ),
-        [
-            (
-                *(row.head, row.resampling or "none"),
-                *map(str, (row.balanced_accuracy, row.macro_f1, row.accuracy)),
-                row.unseen.balanced_accuracy if row.unseen else None,
-                *(f"{row.fit_s:.1f}", f"{row.predict_us:.0f}"),
-            )
-            for row in found.rows
-        ],
-    )
-    yield Table(
-        "Their settings",
-        ("head", "resampling", "settings"),
-        [
-            (
-                *(row.head, row.resampling or "none"),
-                ", ".join(f"{name} {plain(value)}" for name, value in row.params.items()),
-            )
-            for row in found.rows
-        ],
-    )
-
-
-def export(found: Export | None) -> Iterator[Block]:
+def export(found: Export | None, things: str = FACES) -> Iterator[Block]:
     """Yield how close the exported encoder is, and what its variants cost."""
     if found is None:
         yield missing("Export", EXPORT)
         return
     yield Text(
         f"The encoder gives {found.features:,} features and takes {_size(found.bytes)}. On "
-        f"{found.compared} faces it is at most {found.parity:.2g} away from the network."
+        f"{found.compared} {things} it is at most {found.parity:.2g} away from the network."
     )
     if not found.variants:
         yield Missing("Variants of the encoder", "variants")
         return
     yield Table(
-        "Variants of the encoder, with time of one face against fp32 in the same run",
+        f"Variants of the encoder, with time of one {things[:-1]} against fp32 in the same run",
         ("variant", "size", "accuracy", "balanced accuracy", "time", "shipped", "note"),
         [
             (
@@ -234,14 +189,16 @@ def export(found: Export | None) -> Iterator[Block]:
 def settings(found: Mapping[str, JsonValue]) -> Iterator[Block]:
     """Yield the settings of the run."""
     own = {name: value for name, value in found.items() if name != "data_sha256"}
-    yield _settings(f"Settings, from {CONFIG_FILE}", own)
+    yield settings_table(f"Settings, from {CONFIG_FILE}", own)
 
 
-def fingerprint(found: Mapping[str, JsonValue], account: DataAccount | None) -> Iterator[Block]:
+def fingerprint(
+    found: Mapping[str, JsonValue], account: DataAccount | None, things: str = FACES
+) -> Iterator[Block]:
     """Yield the hashes of the data."""
-    yield Text("SHA-256 of pixels, labels and names as they were read.")
+    yield Text(f"SHA-256 of {HASHED[things]} as they were read.")
     hashes = flat({"all": value} if isinstance(value := found.get("data_sha256"), str) else value)
-    if account is not None:
+    if account is not None and things == FACES:
         now = {source.name: source.sha256 for source in account.sources}
         if isinstance(value, dict) and value != now:
             yield Text(f"{DATA} is of other data than those that the run was started with.")
@@ -279,7 +236,8 @@ def plain(value: object) -> str:
             return json.dumps(value)
 
 
-def _settings(caption: str, found: Mapping[str, JsonValue]) -> Table:
+def settings_table(caption: str, found: Mapping[str, JsonValue]) -> Table:
+    """Return settings as a table."""
     return Table(caption, ("setting", "value"), list(flat(dict(found)).items()))
 
 
@@ -289,6 +247,19 @@ def _ends(panel: figures.Panel) -> str:
         f"{line.label} from {line.values[0]:.4g} to {line.values[-1]:.4g}" for line in panel.lines
     )
     return f"Curves of {panel.title} over {len(panel.lines[0].epochs)} epochs: {lines}."
+
+
+def _cell(name: str, value: float) -> Cell:
+    """Return a value of a column of curves."""
+    match name:
+        case "epoch":
+            return int(value)
+        case "phase":
+            return int(value) + 1
+        case "learning_rate":
+            return f"{value:.2e}"
+        case _:
+            return value
 
 
 def _size(count: int) -> str:

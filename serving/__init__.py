@@ -1,0 +1,1 @@
+"""The REST API: predictions on request, events and corrections in, figures out."""

@@ -1,0 +1,1 @@
+"""Making a text bundle: cleaned tweets, a Transformer encoder, an XGBoost head."""

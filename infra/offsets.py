@@ -106,11 +106,13 @@ class OffsetReader:
                 for message in messages:
                     partition, offset = message.partition() or 0, message.offset() or 0
                     error = message.error()
-                    if error is None and offset < left.get(partition, 0):
-                        yield record_of(message)
-                    elif error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         raise ServiceError(f"{topic!r} cannot be read: {error.str()}")
-                    if offset + (error is None) >= left.get(partition, offset + 1):
+                    if partition not in left:
+                        continue  # read to its end already; it has grown meanwhile
+                    if error is None and offset < left[partition]:
+                        yield record_of(message)
+                    if offset + (error is None) >= left[partition]:
                         del left[partition]
         finally:
             self._consumer.unassign()

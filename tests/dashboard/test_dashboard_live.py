@@ -15,6 +15,9 @@ import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from dashboard.app import create_app
+from dashboard.forwarding import api_of
+from dashboard.live import Pages
+from dataflows.settings import Settings
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +30,7 @@ class FakePage:
     def __init__(self, link: ClientConnection, output: str, name: str = "page-1") -> None:
         self.link = link
         self.controls: Any = dict(CONTROLS)
+        self.parts: Any = None
         self.props: dict[tuple[str, str], Any] = {}
         self.sent: list[tuple[str, str]] = []
         self.asked = 0
@@ -43,12 +47,19 @@ class FakePage:
             if message["type"] == "get_props_request":
                 self.asked += 1
                 answer = {"type": "get_props_response", "requestId": message["requestId"]}
-                self.link.send(json.dumps(answer | {"payload": {"data": self.controls}}))
+                asked = message["payload"]["componentId"]
+                data = self.controls if asked == "controls" else self.parts
+                self.link.send(json.dumps(answer | {"payload": {"data": data}}))
             elif message["type"] == "set_props":
                 for name, value in message["payload"]["props"].items():
                     key = (message["payload"]["componentId"], name)
                     self.props[key] = value
                     self.sent.append(key)
+                    if key == ("parts", "data"):
+                        self.parts = value
+                    elif isinstance(value, dict) and value.get("type") == "Graph":
+                        # It comes into its place with its first figure.
+                        self.props[value["props"]["id"], "figure"] = value["props"]["figure"]
             elif message["type"] == "callback_response":
                 self.ended = True
 
@@ -62,9 +73,9 @@ class FakePage:
 
 
 @pytest.fixture
-def url(redis_server: Any) -> Iterator[str]:
+def url(redis_server: Any, clean_environment: Any) -> Iterator[str]:
     """A dashboard served by a thread of this process."""
-    app: Any = create_app(redis_server.url, "sentistream:v1")
+    app: Any = create_app(redis_server.url, "sentistream:v1", None, api_of(Settings()))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
@@ -101,7 +112,8 @@ def open_socket(url: str) -> ClientConnection:
 
 def test_the_layout_is_complete_and_starts_empty(url: str) -> None:
     layout = get(f"{url}/_dash-layout")
-    ids = ("badge", "source", "range", "scheme", "valence", "mix", "feed", "empty", "main")
+    places = (f"{name}-area" for name in ("valence", "mix", "heat", "alerts", "feed", "pipeline"))
+    ids = ("badge", "source", "range", "scheme", *places, "empty", "main")
     for name in ids:
         assert f'"id":"{name}"' in layout.replace(" ", "")
     for words in ("Art. 5(1)(f)", "Art. 50(3)", "No picture is stored", "expresses"):
@@ -129,6 +141,25 @@ def test_a_page_gets_whole_charts_first_and_then_patches(
         assert patch["__dash_patch_update"]
         while page.until(("feed-rows", "data"))[0]["kind"] != "sadness":
             page.turn()  # the feed comes after the charts
+
+
+def test_charts_and_tables_come_once_the_line_first(url: str, output: str, writer: Any) -> None:
+    now = int(time.time())
+    writer.face("camera-1", now, "happiness")
+    with open_socket(url) as link:
+        page = FakePage(link, output)
+        page.until(("expression-value", "children"), "happiness")
+        areas = [name for name, kind in page.sent if name.endswith("-area") and kind == "children"]
+        parts = ("valence", "mix", "share", "heat", "flow", "alerts", "feed")
+        assert areas == [f"{name}-area" for name in parts]
+        seen = page.parts
+    # After a new connection the page still has them.
+    with open_socket(url) as link:
+        page = FakePage(link, output)
+        page.parts = seen
+        page.until(("expression-value", "children"), "happiness")
+        assert ("valence", "figure") in page.sent
+        assert ("valence-area", "children") not in page.sent
 
 
 def test_old_events_that_flow_are_live_and_the_axis_ends_at_the_newest(
@@ -161,6 +192,26 @@ def test_choices_change_what_is_sent(url: str, output: str, writer: Any) -> None
         assert [row["source"] for row in page.props["feed-rows", "data"]] == ["camera-1"]
 
 
+def test_what_is_chosen_meanwhile_comes_before_the_rest_of_the_charts(
+    url: str, output: str, writer: Any
+) -> None:
+    writer.face("camera-1", int(time.time()), "happiness")
+    with open_socket(url) as link:
+        page = FakePage(link, output)
+        page.until(("valence", "figure"))
+        page.controls = CONTROLS | {"range": "60"}
+        page.until(("share", "figure"))
+        charts = [
+            name
+            for name, prop in page.sent
+            if prop == "figure" or (prop == "children" and name.endswith("-area"))
+        ]
+        first, second, *rest = (name.removesuffix("-area") for name in charts)
+        assert (first, second) == ("valence", "valence")
+        assert rest[:2] == ["mix", "share"]
+        assert len(page.props["valence", "figure"]["data"][2]["x"]) == 60
+
+
 def test_a_hidden_page_is_sent_nothing_until_it_is_seen_again(
     url: str, output: str, writer: Any
 ) -> None:
@@ -168,11 +219,26 @@ def test_a_hidden_page_is_sent_nothing_until_it_is_seen_again(
     with open_socket(url) as link:
         page = FakePage(link, output)
         page.controls = CONTROLS | {"visible": False}
+        # It is asked for its choices and its parts, and again when it is known to be hidden.
         while page.asked < 3:
+            page.turn()
+        writer.face("camera-1", time.time(), "sadness")
+        while page.asked < 4:
             page.turn()
         assert page.sent == []
         page.controls = dict(CONTROLS)
         page.until(("expression-value", "children"), "happiness")
+
+
+def test_what_has_changed_wakes_the_pages_that_can_be_seen() -> None:
+    pages = Pages()
+    seen, hidden = pages.open("seen"), pages.open("hidden")
+    hidden.visible = False
+    pages.wake()
+    assert seen.wake.is_set()
+    assert not hidden.wake.is_set()
+    pages.wake("hidden")  # it has become visible, or its viewer has chosen something
+    assert hidden.wake.is_set()
 
 
 def test_a_page_that_connects_again_replaces_its_former_self(

@@ -28,6 +28,23 @@ def test_the_end_counts_every_record_of_a_batch(settings: Settings, batches: lis
         assert set(reader.read(settings.kafka.topic, "first").values()) == {0}
 
 
+def test_records_end_where_told_though_partitions_grow_meanwhile(settings: Settings) -> None:
+    ensure_topics(settings)
+    topic = settings.kafka.topic
+    producer = open_client(Producer, settings.kafka)
+    partitions = range(settings.kafka.partitions)
+    for number in range(50):
+        for partition in partitions:
+            producer.produce(topic, f"{partition}/{number}", partition=partition)
+    assert producer.flush(10) == 0
+    with OffsetReader(settings.kafka) as reader:
+        start, end = dict.fromkeys(partitions, 2), dict.fromkeys(partitions, 5)
+        records = [record.value for record in reader.records(topic, start, end)]
+    expected = {f"{partition}/{n}".encode() for partition in partitions for n in (2, 3, 4)}
+    assert len(records) == len(expected)
+    assert set(records) == expected
+
+
 def test_an_empty_topic_ends_where_it_begins(settings: Settings) -> None:
     ensure_topics(settings)
     with OffsetReader(settings.kafka) as reader:

@@ -210,9 +210,8 @@ class Supervisor:
                 time.sleep(POLL_S)
             for child in children:  # also those that ended: their own children may still run
                 child.signal(signal.SIGKILL)
-            deadline = time.monotonic() + REAP_S
-            for child in children:
-                child.process.wait(max(0.0, deadline - time.monotonic()))
+            for stuck in _reap(children):
+                self._say(f"{stuck}.")
         finally:
             _restore(previous)
 
@@ -242,8 +241,8 @@ class Supervisor:
         members = [child for child in self._children if child.program.group == group]
         for child in members:
             child.signal(signal.SIGKILL)
-        for child in members:
-            child.process.wait(REAP_S)
+        if stuck := _reap(members):
+            raise ChildError(f"{ended}, and cannot be started again: {'; '.join(stuck)}.")
         self._children = [child for child in self._children if child not in members]
         programs = [child.program for child in members]
         self._restarting[group] = _Restart(programs, time.monotonic() + wait_s)
@@ -273,6 +272,21 @@ class Supervisor:
                 self._say(f"{', '.join(p.name for p in restart.programs)}: ready again")
             elif late:
                 raise ChildError(f"{late[0].name} was not ready within {late[0].limit_s:g} s again")
+
+
+def _reap(children: Sequence[_Child]) -> list[str]:
+    """Wait for children that were killed; return which of them are still there, in words."""
+    deadline = time.monotonic() + REAP_S
+    stuck = []
+    for child in children:
+        try:
+            child.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            stuck.append(
+                f"{child.program.name} (process {child.process.pid}) was killed and is still there "
+                f"{REAP_S:g} s later: it hangs in the kernel, mostly on a disk or a network drive"
+            )
+    return stuck
 
 
 def _ignore_interrupts() -> dict[signal.Signals, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from infra.ports import LOOPBACK, Ports
 from infra.supervisor import Program, Supervisor
 
 POM = Path(__file__).with_name("kafka-pom.xml")
+BUILD = POM.parents[1] / "build"
 CLUSTER_ID = "c2VudGlzdHJlYW0tdGVzdA"  # any 16 bytes in base64
 DOWNLOAD_S = 300
 START_S = 60.0
@@ -70,6 +72,21 @@ class Kafka:
         self.nodes[0].start()
 
 
+def fetched() -> Path:
+    """Return the folder of Kafka's jars, which Maven fetches at the first time."""
+    jars = BUILD / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    with POM.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not jars.is_dir():
+            part = jars.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            command = ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies"]
+            command += [f"-DoutputDirectory={part}"]
+            subprocess.run(command, check=True, timeout=DOWNLOAD_S)
+            part.rename(jars)
+    return jars
+
+
 @contextmanager
 def running(directory: Path, count: int = 1) -> Iterator[Kafka]:
     """Start a real Apache Kafka of so many nodes, which have a copy of everything each.
@@ -78,13 +95,7 @@ def running(directory: Path, count: int = 1) -> Iterator[Kafka]:
     """
     if tool := next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None):
         pytest.skip(f"a real Apache Kafka needs {tool}")
-    jars = directory / "jars"
-    # Once, into Maven's own cache, which takes one at a time; from there, every time.
-    copy = ["dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
-    with POM.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        command = ["mvn", "-q", "-B", "-f", POM, *copy]
-        subprocess.run(command, check=True, timeout=DOWNLOAD_S)
+    jars = fetched()
     with Ports() as ports, ExitStack() as supervisors:
         brokers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]
         controllers = [f"{LOOPBACK}:{ports.free()}" for _ in range(count)]
@@ -135,3 +146,7 @@ def _node(
 
     argv = [*java, "kafka.Kafka", str(properties)]
     return Program("kafka", argv, ready, limit_s=START_S, disposable=True)
+
+
+if __name__ == "__main__":
+    print(fetched())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import IO
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pydantic import SecretStr
+from waiting import PATIENCE_S, wait_for
 
 from dataflows.clients import ensure_topics, partitions_of, producer
 from dataflows.keys import Keys
@@ -25,7 +26,6 @@ from dataflows.settings import KafkaSettings, RedisSettings, Settings
 from infra.offsets import OffsetReader
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_S = 120.0  # a loaded machine may score a few pictures a second
 
 
 @dataclass(slots=True)
@@ -125,10 +125,12 @@ class Stream:
         count = self.count(topic)
         client.assign(places)
         records: list[Message] = []
-        until = time.monotonic() + PATIENCE_S
-        while len(records) < count:
-            assert time.monotonic() < until, f"{len(records)} of {count} records in {topic}"
-            records += client.consume(500, timeout=0.2)
+
+        def read() -> bool:
+            records.extend(client.consume(500, timeout=0.2) if count else [])
+            return len(records) >= count
+
+        wait_for(read, lambda: f"{len(records)} of {count} records in {topic}")
         client.close()
         assert not any(record.error() for record in records)
         return records
@@ -202,24 +204,24 @@ class Flow:
         """Fail if it has ended."""
         assert self.process.poll() is None, self.said()
 
+    def wait(self, holds: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        """Wait until something holds, for as long as the flow runs."""
+        wait_for(holds, self.said, self.check, patience_s)
+
     def wait_started(self) -> None:
         """Wait for the first heartbeat, which comes when the flow is about to read."""
         key = self._stream.keys.worker(f"{socket.gethostname()}-{self.process.pid}")
-        until = time.monotonic() + PATIENCE_S
-        while not self._stream.redis.exists(key):
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < until, self.said()
-            time.sleep(0.05)
+        self.wait(lambda: self._stream.redis.exists(key))
 
     def settle(self, events: int) -> None:
         """Wait until so many events are accounted for: in panes or among the dead letters."""
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            assert self.process.poll() is None, self.said()
-            dead = self._stream.count(self._stream.settings.kafka.dlq_topic)
-            counted = self._stream.total().events
-            if dead + counted >= events:
-                return
-            accounts = f"{counted} counted + {dead} dead of {events}"
-            assert time.monotonic() < until, f"{accounts}\n{self.said()}"
-            time.sleep(0.2)
+        self.wait(lambda: self._accounted() >= events)
+
+    def end(self, limit_s: float, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code, which has to come within so many seconds."""
+        self.process.send_signal(number)
+        return self.process.wait(limit_s)
+
+    def _accounted(self) -> int:
+        dead = self._stream.count(self._stream.settings.kafka.dlq_topic)
+        return dead + self._stream.total().events

@@ -71,7 +71,6 @@ def test_the_summary_accounts_for_every_event_of_the_demo() -> None:
     summary = json.loads(output.splitlines()[-1])
     assert summary["events_in"] == summary["scored"] + summary["rejected"]
     assert summary["rejected"] == 0
-    assert summary["scored"] > 100
     sources = summary["sources"]
     chat = {"chat"} if text_folder(load_settings().bundles) else set()
     assert set(sources) == {"camera-1", "camera-2", "camera-3", "group-photo"} | chat

@@ -10,8 +10,10 @@
 
   const CHECK_MS = 1000;
   const SILENCE_MS = 8000; // the server pushes every second; a visible page without is cut off
-  const HEAL_MS = 2500; // time for a new worker to connect
-  const RELOAD_AFTER = 4; // vain attempts; a fresh page shows why (for example: log in again)
+  const ANSWER_MS = 10_000; // the server answers in milliseconds, over a slow way in seconds
+  const HEAL_MS = 2500; // time for a new worker to connect; twice as long at each further attempt,
+  const LONGEST_HEAL_MS = 20_000; // since the way may be slow
+  const RELOAD_AFTER = 4; // vain attempts; a fresh page may do better
 
   const here = document.currentScript.src;
   const state = {link: "connecting", mounted: false};
@@ -90,17 +92,22 @@
         }
         return;
       }
-      if (this.asking || now - this.startedAt < HEAL_MS) {
+      const patience = Math.min(HEAL_MS * 2 ** this.attempts, LONGEST_HEAL_MS);
+      if (this.asking || now - this.startedAt < patience) {
         return;
       }
       this.asking = true;
+      const ask = (address) =>
+        fetch(address, {cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS)});
       try {
-        const answer = await fetch(new URL("../healthz", here), {
-          cache: "no-store",
-          signal: AbortSignal.timeout(3000),
-        });
+        const answer = await ask(new URL("../healthz", here));
         if (answer.ok && state.link !== "up") {
-          this.heal();
+          const page = await ask(window.location.href);
+          if (page.status === 401) {
+            window.location.reload(); // it asks to log in again
+          } else {
+            this.heal();
+          }
         }
       } catch {
         report("down"); // the server is away; asked again in a second

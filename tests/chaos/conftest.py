@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import apache_kafka
 import pytest
 from streams import Stream
-from world import FULL, World
+from world import World
 
 FIGURES: Final = "chaos"  # the property by which figures come from the processes of the tests
 ROWS: Final[list[tuple[str, dict[str, object]]]] = []
-
-T = TypeVar("T")
-
-
-@pytest.fixture
-def pick() -> Callable[[T, T], T]:
-    """Return what chooses between the full form of a test and its short one."""
-    return lambda full, short: full if FULL else short
 
 
 @pytest.fixture
@@ -57,7 +49,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of figures, in Markdown."""
     if not ROWS:
         return
-    terminalreporter.section(f"chaos, {'full' if FULL else 'short'} form")
+    form = "full" if terminalreporter.config.getoption("nightly") else "short"
+    terminalreporter.section(f"chaos, {form} form")
     terminalreporter.write_line("| test | figures |")
     terminalreporter.write_line("|---|---|")
     for name, values in ROWS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from traffic import Mix, traffic
 from world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.kafka]
+NIGHTLY = pytest.mark.nightly
 
 EVENTS = 6000
 Pick = Callable[[Any, Any], Any]
@@ -34,10 +34,11 @@ def test_a_flow_that_is_killed_loses_nothing_and_counts_nothing_twice(
     figures |= {"events": events, "kills": kills, "dead letters written again": repeats}
 
 
-def test_a_downtime_makes_no_event_late(world: World, pick: Pick, figures: Figures) -> None:
+@pytest.mark.nightly
+def test_a_downtime_makes_no_event_late(world: World, figures: Figures) -> None:
     world.send(traffic(EVENTS // 2, seed=2))
     generator = random.Random(2)
-    downtimes_s = pick((1, 10, 60), (1, 10))
+    downtimes_s = (1, 10, 60)
     for downtime_s in downtimes_s:
         with world.stream.flow(*world.options) as flow:
             flow.wait_started()
@@ -60,16 +61,17 @@ def test_partitions_may_be_hours_apart_and_one_of_them_idle(world: World) -> Non
     assert world.check_dead_letters(expected) == 0
 
 
-@pytest.mark.parametrize("poison", [0.0, 0.01, 0.1])
+@pytest.mark.parametrize(
+    "poison", [pytest.param(0.0, marks=NIGHTLY), pytest.param(0.01, marks=NIGHTLY), 0.1]
+)
 def test_every_rejected_event_is_a_dead_letter_once(
-    world: World, poison: float, figures: Figures
+    world: World, poison: float, figures: Figures, stop_s: float
 ) -> None:
     world.send(traffic(2000, seed=5, mix=Mix(poison=poison, late=0)))
     expected = world.oracle()
     with world.stream.flow(*world.options) as flow:
         world.settle(flow, expected)
-        flow.process.send_signal(signal.SIGTERM)
-        assert flow.process.wait(10) == 0
+        assert flow.end(stop_s) == 0
     assert world.check_dead_letters(expected) == 0
     assert bool(expected.rejected) == bool(poison)
     figures |= {"events": 2000, "dead letters": len(expected.rejected)}
@@ -87,7 +89,9 @@ def test_nothing_but_poison_ends_the_flow_with_a_question(world: World, figures:
     figures |= {"events": EVENTS, "dead letters before the stop": written.total()}
 
 
-def test_a_flow_that_is_stopped_replays_nothing(world: World, pick: Pick, figures: Figures) -> None:
+def test_a_flow_that_is_stopped_replays_nothing(
+    world: World, pick: Pick, figures: Figures, stop_s: float
+) -> None:
     world.send(traffic(EVENTS, seed=6))
     expected = world.oracle()
     generator = random.Random(6)
@@ -97,15 +101,13 @@ def test_a_flow_that_is_stopped_replays_nothing(world: World, pick: Pick, figure
             flow.wait_started()
             time.sleep(generator.random() * 0.5)
             began = time.monotonic()
-            flow.process.send_signal(signal.SIGTERM)
-            assert flow.process.wait(5) == 0, flow.said()
+            assert flow.end(stop_s) == 0, flow.said()
             took_s.append(time.monotonic() - began)
     figures |= {"events": EVENTS, "stops": len(took_s), "longest (s)": f"{max(took_s):.1f}"}
     with world.stream.flow(*world.options) as flow:
         flow.wait_started()  # all may be done already, and the flow not yet there to be stopped
         world.settle(flow, expected)
-        flow.process.send_signal(signal.SIGTERM)
-        assert flow.process.wait(5) == 0, flow.said()
+        assert flow.end(stop_s) == 0, flow.said()
     assert world.check_dead_letters(expected) == 0
     predictions = world.stream.count(world.stream.settings.kafka.predictions_topic)
     assert predictions == EVENTS - len(expected.rejected)
@@ -131,12 +133,11 @@ def test_workers_and_partitions_may_become_more_and_fewer(world: World) -> None:
     world.check_dead_letters(expected)
 
 
-def test_a_truncated_log_is_told_and_nothing_is_skipped(world: World) -> None:
+def test_a_truncated_log_is_told_and_nothing_is_skipped(world: World, stop_s: float) -> None:
     world.send(traffic(1000, seed=11))
     with world.stream.flow(*world.options) as flow:
         world.settle(flow, world.oracle())
-        flow.process.send_signal(signal.SIGTERM)
-        assert flow.process.wait(5) == 0
+        assert flow.end(stop_s) == 0, flow.said()
     world.send(traffic(1000, seed=12, mix=Mix(hour=1)))
     kafka = world.stream.settings.kafka
     admin = AdminClient({"bootstrap.servers": kafka.brokers})
@@ -150,12 +151,13 @@ def test_a_truncated_log_is_told_and_nothing_is_skipped(world: World) -> None:
     assert "delete the recovery store to begin again" in said
 
 
+@pytest.mark.nightly
 def test_a_broker_that_is_killed_and_comes_back_loses_no_event(
-    mortal: Kafka, environment: dict[str, str], tmp_path: Path, pick: Pick, figures: Figures
+    mortal: Kafka, environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     world = World(Stream(environment | {"SENTISTREAM_KAFKA__BROKERS": mortal.brokers}), tmp_path)
     generator = random.Random(13)
-    kills, events = pick(20, 2), pick(40_000, EVENTS)
+    kills, events = 20, 40_000
     with world.stream.flow(*world.options) as flow:
         flow.wait_started()
         for hour in range(kills):
@@ -168,13 +170,14 @@ def test_a_broker_that_is_killed_and_comes_back_loses_no_event(
     figures |= {"events": events, "kills": kills, "dead letters": len(expected.rejected)}
 
 
+@pytest.mark.nightly
 def test_a_cluster_of_brokers_may_lose_each_of_them(
-    environment: dict[str, str], tmp_path: Path, pick: Pick, figures: Figures
+    environment: dict[str, str], tmp_path: Path, figures: Figures
 ) -> None:
     """While one of three is away, events are written, and the flow goes on."""
     directory = tmp_path / "kafka"
     directory.mkdir()
-    kills, events = pick(12, 3), pick(24_000, EVENTS)
+    kills, events = 12, 24_000
     with running(directory, count=3) as kafka:
         world = World(Stream(environment | {"SENTISTREAM_KAFKA__BROKERS": kafka.brokers}), tmp_path)
         with world.stream.flow(*world.options) as flow:

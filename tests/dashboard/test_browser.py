@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from browsing import MARKS, badge, even, grow, line
+import pytest
+from browsing import MARKS, badge, even, grow, line, slow_way
 
 pytestmark = MARKS
 
@@ -159,6 +160,38 @@ def test_with_a_token_a_browser_logs_in_once(
     badge(page, "live")
     assert "token" not in page.url
     assert token not in "".join(dashboard.log)
+
+
+def test_a_page_whose_token_no_longer_holds_asks_for_the_new_one(
+    redis_server: Any, start_dashboard: Any, page: Any
+) -> None:
+    token = "one of two tokens"  # noqa: S105 - made up
+    dashboard = start_dashboard(REDIS__URL=redis_server.url, DASHBOARD__TOKEN=token)
+    page.goto(dashboard.url)
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button").click()
+    badge(page, "stale")
+    dashboard.stop()
+    port = dashboard.url.rsplit(":", 1)[1]
+    start_dashboard(
+        REDIS__URL=redis_server.url,
+        DASHBOARD__PORT=port,
+        DASHBOARD__TOKEN="the other token",  # noqa: S106 - made up,  # noqa: S106
+    )
+    page.get_by_label("Token").wait_for()
+
+
+@pytest.mark.nightly
+def test_a_page_connects_over_a_slow_way(
+    redis_server: Any, start_dashboard: Any, camera: Any, page: Any
+) -> None:
+    dashboard = start_dashboard(REDIS__URL=redis_server.url)
+    camera()
+    with slow_way(int(dashboard.url.rsplit(":", 1)[1]), websocket_s=8) as url:
+        page.goto(url)
+        badge(page, "live")
+        page.wait_for_selector("#main", state="visible")
+        grow(page, 2)
 
 
 def test_a_phone_has_no_sideways_scrolling(

@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 from axe import violations
-from chromium import CHROMIUM
+from browsing import MARKS
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.integration,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
-]
+pytestmark = MARKS
 
 TOKEN = "right"  # noqa: S105 - made up
-schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+DARK = pytest.param("dark", marks=pytest.mark.nightly)
+schemes = pytest.mark.parametrize("scheme", ["light", DARK])
 
 
 @schemes
@@ -67,7 +64,10 @@ def test_the_live_page_on_a_phone(
     assert violations(page) == []
 
 
-@pytest.mark.parametrize(("scheme", "language"), [("light", "fr"), ("dark", "en")])
+@pytest.mark.parametrize(
+    ("scheme", "language"),
+    [("light", "fr"), pytest.param("dark", "en", marks=pytest.mark.nightly)],
+)
 @pytest.mark.parametrize("place", ["history?compare=source&other=camera-2", "pipeline"])
 def test_the_other_pages(
     redis_server: Any,

@@ -8,13 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from chromium import CHROMIUM, wait_until
+from browsing import MARKS
+from chromium import wait_until
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.integration,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
-]
+pytestmark = MARKS
 
 TRACE = "document.querySelector('#valence .js-plotly-plot')?.data?.[2]"
 SETTLE_MS = 1000  # for complaints that come twice
@@ -52,7 +49,10 @@ def complaint(page: Any, problems: list[str], of: str) -> None:
     wait_until(page, lambda: any(of in problem for problem in problems), of)
 
 
-@pytest.mark.parametrize(("first", "second"), [("light", "dark"), ("dark", "light")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("light", "dark"), pytest.param("dark", "light", marks=pytest.mark.nightly)],
+)
 def test_everything_works_under_the_policy(
     redis_server: Any, start_dashboard: Any, camera: Any, page: Any, first: str, second: str
 ) -> None:

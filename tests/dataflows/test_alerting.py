@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streams import PATIENCE_S, Flow, Sent, Stream, recovery
+from streams import Sent, Stream, recovery
 
 from dataflows.contract import format_time
 
@@ -51,7 +49,7 @@ def test_a_change_of_mood_and_a_silence_are_told(stream: Stream, tmp_path: Path)
         stream.send(after)
         flow.settle(len(before) + len(after))
         silent = f"silent/b/{START + 59}"
-        wait(flow, lambda: silent in alerts(stream))
+        flow.wait(lambda: silent in alerts(stream))
         flow.process.kill()
         flow.process.wait()
     found = alerts(stream)
@@ -67,10 +65,10 @@ def test_a_change_of_mood_and_a_silence_are_told(stream: Stream, tmp_path: Path)
     # What fires is remembered over the crash, and ends.
     with stream.flow(*options, **QUICK) as flow:
         stream.send([event("b", second, "happiness") for second in range(130, 140)])
-        wait(flow, lambda: alerts(stream)[silent]["state"] == "resolved")
+        flow.wait(lambda: alerts(stream)[silent]["state"] == "resolved")
         # A Redis that has lost the alerts is told again of those that last.
         stream.redis.delete(*stream.redis.keys(f"{stream.keys.prefix}:*"))
-        wait(flow, lambda: shift["id"] in alerts(stream))
+        flow.wait(lambda: shift["id"] in alerts(stream))
     assert alerts(stream)[shift["id"]] == shift
     records = stream.records(stream.settings.kafka.alerts_topic)
     told = [json.loads(record.value() or b"") for record in records]
@@ -78,12 +76,3 @@ def test_a_change_of_mood_and_a_silence_are_told(stream: Stream, tmp_path: Path)
     assert ends
     assert {one["ended"] for one in ends} == {START + 130}
     assert {one["id"] for one in told} >= found.keys()
-
-
-def wait(flow: Flow, ready: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + PATIENCE_S
-    while not ready():
-        flow.check()
-        assert time.monotonic() < until, flow.said()
-        time.sleep(0.1)

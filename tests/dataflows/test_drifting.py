@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streams import PATIENCE_S, Flow, Sent, Stream, recovery
+from streams import Sent, Stream, recovery
 from text_bundles import sentence
 
 import models
@@ -36,14 +35,6 @@ def drift(stream: Stream) -> dict[tuple[str, str], dict[str, object]]:
         for name, value in stream.redis.hgetall(key).items():
             found[source, name] = json.loads(value)
     return found
-
-
-def wait(flow: Flow, holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not holds():
-        flow.check()
-        assert time.monotonic() < until, flow.said()
-        time.sleep(0.1)
 
 
 def test_hours_in_redis_are_the_plain_counts_and_a_shift_is_told_also_after_a_crash(
@@ -80,14 +71,14 @@ def test_hours_in_redis_are_the_plain_counts_and_a_shift_is_told_also_after_a_cr
     with stream.flow(*options, **VARIABLES) as flow:
         stream.send(events[90:])
         flow.settle(201)
-        wait(flow, lambda: counts(stream) == expected)
+        flow.wait(lambda: counts(stream) == expected)
         told = f"mix_drift/*/{START}"
-        wait(flow, lambda: told in {f["id"] for _, f in stream.redis.xrange(stream.keys.alerts)})
+        flow.wait(lambda: told in {f["id"] for _, f in stream.redis.xrange(stream.keys.alerts)})
         before = drift(stream)
         assert 0 < stream.redis.ttl(stream.keys.drift("*", START)) <= DRIFT_EXPIRY_S
         stream.redis.delete(*(stream.keys.drift(s, START) for s in ("chat", "desk", "*")))
         stream.redis.delete(stream.keys.witness(0))
-        wait(flow, lambda: drift(stream) == before)
+        flow.wait(lambda: drift(stream) == before)
     records = [
         json.loads(r.value() or b"") for r in stream.records(stream.settings.kafka.alerts_topic)
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from bundle_versions import FACE, add_version, own_bundles
 from streams import Flow, Sent, Stream
 from text_bundles import LIGHT, TINY, sentence
+from waiting import wait_for
 
 from dataflows.contract import format_time
 from dataflows.panes import EMPTY, Pane
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.integration
 
 NOW_S = 1_790_000_000
 SENT_MS = (NOW_S + 900) * 1000
-PATIENCE_S = 120.0
 
 
 @pytest.fixture
@@ -135,16 +134,16 @@ def beat(stream: Stream) -> dict[str, Any]:
     return {}
 
 
-def wait_for(
+def send_until(
     stream: Stream, flow: Flow, holds: Callable[[dict[str, Any]], bool], chat: Chat | Door
 ) -> None:
     """Go on sending until a heartbeat is as it should be."""
-    until = time.monotonic() + PATIENCE_S
-    while not (told := beat(stream)) or not holds(told):
-        flow.check()
-        assert time.monotonic() < until, f"{told}\n{flow.said()}"
+
+    def told() -> bool:
         chat.send(20)
-        time.sleep(0.1)
+        return bool(found := beat(stream)) and holds(found)
+
+    wait_for(told, lambda: f"{beat(stream)}\n{flow.said()}", flow.check)
 
 
 def test_models_change_under_load_without_a_lost_event(stream: Stream, own: Path) -> None:
@@ -156,14 +155,14 @@ def test_models_change_under_load_without_a_lost_event(stream: Stream, own: Path
         flow.wait_started()
         chat.send(200)
         activate(own, "text", "tiny-2")
-        wait_for(stream, flow, lambda told: told["models"]["text"] == "tiny-2", chat)
+        send_until(stream, flow, lambda told: told["models"]["text"] == "tiny-2", chat)
         assert beat(stream)["models"]["face"] == FACE
         assert beat(stream)["model_changes"]["text"]["previous"] == TINY
 
         broken = add_version(own / "text", TINY, "tiny-3")
         (broken / "head.ubj").write_bytes(b"no trees")
         (own / "text" / "ACTIVE").write_text("tiny-3\n")
-        wait_for(
+        send_until(
             stream,
             flow,
             lambda told: told["model_changes"]["text"].get("refused") == "tiny-3",
@@ -175,9 +174,9 @@ def test_models_change_under_load_without_a_lost_event(stream: Stream, own: Path
 
         (own / "text" / "ACTIVE").write_text("tiny-2\n")
         assert rollback(own, "text") == ("tiny-2", TINY)
-        wait_for(stream, flow, lambda told: told["models"]["text"] == TINY, chat)
+        send_until(stream, flow, lambda told: told["models"]["text"] == TINY, chat)
         chat.send(200)
-        wait_for(stream, flow, lambda told: told["shadow"][0]["active"] == TINY, chat)
+        send_until(stream, flow, lambda told: told["shadow"][0]["active"] == TINY, chat)
         flow.settle(chat.sent)
         (found,) = beat(stream)["shadow"]
     assert (found["kind"], found["shadow"], found["failed"]) == ("text", LIGHT, 0)
@@ -199,17 +198,17 @@ def test_a_face_model_on_trial_is_compared_activated_and_taken_back(
     variables = {"SENTISTREAM_BUNDLES": str(own), "SENTISTREAM_BATCH": "4"} | shadow
     with stream.flow("-w", "1", **variables) as flow:
         flow.wait_started()
-        wait_for(stream, flow, lambda told: compared(told) >= 5, door)
+        send_until(stream, flow, lambda told: compared(told) >= 5, door)
         (found,) = beat(stream)["shadow"]
         assert (found["active"], found["shadow"]) == (FACE, "face-2")
         assert found["agreed"] == found["observations"]
         assert abs(found["confidence_sum"]) <= 2 * found["observations"]
         activate(own, "face", "face-2")
-        wait_for(stream, flow, lambda told: told["models"]["face"] == "face-2", door)
+        send_until(stream, flow, lambda told: told["models"]["face"] == "face-2", door)
         broken = add_version(own / "face", FACE, "face-3")
         (broken / "encoder.onnx").unlink()
         (own / "face" / "ACTIVE").write_text("face-3\n")
-        wait_for(
+        send_until(
             stream,
             flow,
             lambda told: told["model_changes"]["face"].get("refused") == "face-3",
@@ -217,7 +216,7 @@ def test_a_face_model_on_trial_is_compared_activated_and_taken_back(
         )
         (own / "face" / "ACTIVE").write_text("face-2\n")
         assert rollback(own, "face") == ("face-2", FACE)
-        wait_for(stream, flow, lambda told: told["models"]["face"] == FACE, door)
+        send_until(stream, flow, lambda told: told["models"]["face"] == FACE, door)
         door.send(40)
         flow.settle(door.sent)
     assert stream.count(stream.settings.kafka.dlq_topic) == 0

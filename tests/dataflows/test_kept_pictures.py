@@ -11,11 +11,10 @@ from PIL import Image
 from streams import Sent, Stream
 
 from dataflows.keys import THUMBNAIL_EXPIRY_S
-from models.wheels import fetch
 
 pytestmark = pytest.mark.integration
 
-GROUP = Sent(fetch("multi_face").read_bytes(), {"ce_id": b"group", "content-type": b"image/jpeg"})
+HEADERS = {"ce_id": b"group", "content-type": b"image/jpeg"}
 
 
 def everything(stream: Stream) -> str:
@@ -33,8 +32,8 @@ def everything(stream: Stream) -> str:
     return "".join(str(read[client.type(key)](key)) for key in keys)
 
 
-def test_by_default_redis_gets_no_picture(stream: Stream) -> None:
-    stream.send([GROUP])
+def test_by_default_redis_gets_no_picture(stream: Stream, group: bytes) -> None:
+    stream.send([Sent(group, HEADERS)])
     with stream.flow() as flow:
         flow.settle(1)
         assert stream.total().n == 5
@@ -46,8 +45,10 @@ def test_by_default_redis_gets_no_picture(stream: Stream) -> None:
     assert repr("\xff\xd8\xff")[1:-1] not in kept
 
 
-def test_when_switched_on_each_face_has_a_small_one_for_five_minutes(stream: Stream) -> None:
-    stream.send([GROUP])
+def test_when_switched_on_each_face_has_a_small_one_for_five_minutes(
+    stream: Stream, group: bytes
+) -> None:
+    stream.send([Sent(group, HEADERS)])
     with stream.flow(SENTISTREAM_REDIS__THUMBNAILS="true") as flow:
         flow.settle(1)
     assert "/9j/" in everything(stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ pytestmark = pytest.mark.integration
 NOW_S = 1_790_000_000
 KEPT_S = 7200
 IDLE_S = KEPT_S + 3600  # the longest window
-PATIENCE_S = 30.0
 
 
 def event(source: str, seconds: int) -> Sent:
@@ -43,11 +41,7 @@ def in_state(folder: Path, step: str) -> set[str]:
 
 
 def wait_for_state(flow: Flow, folder: Path, sources: set[str]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while in_state(folder, "panes") != sources or in_state(folder, "rolling") != sources:
-        flow.check()
-        assert time.monotonic() < until, (in_state(folder, "panes"), flow.said())
-        time.sleep(0.2)
+    flow.wait(lambda: in_state(folder, "panes") == in_state(folder, "rolling") == sources)
 
 
 def test_an_idle_source_leaves_the_state_and_may_come_back(stream: Stream, tmp_path: Path) -> None:

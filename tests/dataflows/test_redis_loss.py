@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from streams import Flow, Sent, Stream, recovery
+from waiting import PATIENCE_S
 
 from dataflows.contract import format_time
 from dataflows.panes import Pane
@@ -23,7 +23,6 @@ from infra.supervisor import Supervisor
 pytestmark = pytest.mark.integration
 
 NOW_S = 1_790_000_000
-PATIENCE_S = 60.0
 Panes = dict[tuple[str, int], Pane]
 
 
@@ -80,18 +79,16 @@ def everything(stream: Stream) -> tuple[Panes, Panes, Panes, dict[str, object]]:
     return stream.panes(1), stream.panes(10), stream.panes(60), rolling
 
 
-def wait_for(flow: Flow, ready: Callable[[], bool]) -> float:
-    """Return how long it took, in seconds."""
-    began = time.monotonic()
-    while True:
+def wait(flow: Flow, holds: Callable[[], bool]) -> None:
+    """Wait until something holds; Redis may be away meanwhile."""
+
+    def answered() -> bool:
         try:
-            if ready():
-                return time.monotonic() - began
+            return holds()
         except redis.RedisError:
-            pass
-        assert flow.process.poll() is None, flow.said()
-        assert time.monotonic() - began < PATIENCE_S, flow.said()
-        time.sleep(0.1)
+            return False
+
+    flow.wait(answered)
 
 
 def witnessed(stream: Stream) -> bool:
@@ -104,12 +101,12 @@ def test_a_flushed_redis_gets_all_panes_again(lossy: Stream, workers: str) -> No
     send(lossy, 2000, 1)
     with lossy.flow("-w", workers) as flow:
         flow.settle(2000)
-        wait_for(flow, lambda: witnessed(lossy))
+        wait(flow, lambda: witnessed(lossy))
         before = everything(lossy)
         lossy.redis.flushall()
-        wait_for(flow, lambda: everything(lossy) == before)
+        wait(flow, lambda: everything(lossy) == before)
         assert "has lost what was" in flow.said()
-        wait_for(flow, lambda: witnessed(lossy))
+        wait(flow, lambda: witnessed(lossy))
 
 
 def test_a_redis_that_was_killed_gets_all_panes_again_and_the_new_ones(
@@ -118,12 +115,12 @@ def test_a_redis_that_was_killed_gets_all_panes_again_and_the_new_ones(
     send(lossy, 1000, 1)
     with lossy.flow() as flow:
         flow.settle(1000)
-        wait_for(flow, lambda: witnessed(lossy))
+        wait(flow, lambda: witnessed(lossy))
         server.kill()
         send(lossy, 500, 2)
         server.start()
-        wait_for(flow, lambda: lossy.total().events == 1500)
-        wait_for(flow, lambda: witnessed(lossy))
+        wait(flow, lambda: lossy.total().events == 1500)
+        wait(flow, lambda: witnessed(lossy))
         assert sum(p.events for (name, _), p in lossy.panes(1).items() if name == "*") == 1500
 
 
@@ -134,20 +131,19 @@ def test_a_flow_that_starts_on_an_empty_redis_writes_its_state(
     send(lossy, 500, 1)
     with lossy.flow(*options) as flow:
         flow.settle(500)
-        wait_for(flow, lambda: witnessed(lossy))
+        wait(flow, lambda: witnessed(lossy))
         before = everything(lossy)
-        flow.process.send_signal(signal.SIGTERM)
-        assert flow.process.wait(30) == 0
+        assert flow.end(PATIENCE_S) == 0
     lossy.redis.flushall()
     with lossy.flow(*options) as flow:
-        wait_for(flow, lambda: everything(lossy) == before)
+        wait(flow, lambda: everything(lossy) == before)
 
 
 def test_a_redis_that_keeps_everything_is_left_alone(stream: Stream) -> None:
     send(stream, 100, 1)
     with stream.flow() as flow:
         flow.settle(100)
-        wait_for(flow, lambda: witnessed(stream))
+        wait(flow, lambda: witnessed(stream))
         length = stream.redis.xlen(stream.keys.updates)
         time.sleep(3)
         assert stream.redis.xlen(stream.keys.updates) == length

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 from streams import Sent, Stream
+from waiting import wait_for
 
 from dataflows.contract import Record, Rejection
 from dataflows.keys import Keys
@@ -39,10 +40,7 @@ def test_a_redis_that_is_away_is_waited_for(environment: dict[str, str], tmp_pat
                 flow.settle(1)
                 servers.stop()
                 stream.send([event] * 50)
-                until = time.monotonic() + 60
-                while "trying again in" not in flow.said():
-                    assert time.monotonic() < until, flow.said()
-                    time.sleep(0.1)
+                flow.wait(lambda: "trying again in" in flow.said())
                 servers.start(embedded.redis_server(port, tmp_path))
                 # It came back empty, and what is written is absolute: the panes of this minute
                 # hold all events, unless the minute has changed in between.
@@ -57,11 +55,13 @@ def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
     sink = PaneSink(settings.redis).build("step", 0, 1)
     writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
     writing.start()
-    until = time.monotonic() + 30
-    while not client.hexists(keys.pane(1, "a", 60), "60"):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    time.sleep(0.5)  # let it try a few times more
+
+    def refused() -> int:
+        return int(client.info("errorstats").get("errorstat_WRONGTYPE", {}).get("count", 0))
+
+    before = refused()
+    wait_for(lambda: refused() >= before + 3)
+    assert client.hexists(keys.pane(1, "a", 60), "60")
     assert writing.is_alive()
     client.delete(keys.rolling("a", 10))
     writing.join(timeout=30)
@@ -114,10 +114,7 @@ def test_a_redis_that_takes_no_writes_says_why_and_is_tried_until_it_does(
         client.execute_command(*harm.split())  # type: ignore[no-untyped-call]
         writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
         writing.start()
-        until = time.monotonic() + 30
-        while said not in caplog.text:
-            assert time.monotonic() < until, caplog.text
-            time.sleep(0.01)
+        wait_for(lambda: said in caplog.text, lambda: caplog.text)
         assert writing.is_alive()
         assert f"127.0.0.1:{port}" in caplog.text
         client.execute_command(*cure.split())  # type: ignore[no-untyped-call]
@@ -159,17 +156,15 @@ def test_a_heartbeat_tells_how_far_partitions_are_read_and_what_was_rejected(
     with stream.flow() as flow:
         stream.send([good, good, bad])
         flow.settle(2)
-        until = time.monotonic() + 30
-        while True:
+
+        def told() -> list[object]:
             (name,) = stream.redis.keys(stream.keys.worker("*"))
             beat = stream.redis.hgetall(name)
             partitions = json.loads(beat["partitions"])
-            if json.loads(beat["rejected_by_reason"]) and partitions["0"]["position"] == 2:
-                break
-            assert time.monotonic() < until, beat
-            time.sleep(0.2)
-        assert json.loads(beat["rejected_by_reason"]) == {"bad_json": 1}
-        assert partitions["0"] == {"position": 2, "end": 2, "lag": 0}
-        assert partitions["1"]["lag"] == 0
+            ends = partitions.get("0"), partitions.get("1", {}).get("lag")
+            return [json.loads(beat["rejected_by_reason"]), *ends]
+
+        expected = [{"bad_json": 1}, {"position": 2, "end": 2, "lag": 0}, 0]
+        flow.wait(lambda: told() == expected)
         (entry,) = [fields for _, fields in stream.redis.xrange(stream.keys.rejections)]
         assert (entry["reason"], entry["partition"], entry["offset"]) == ("bad_json", "1", "0")

@@ -25,6 +25,7 @@ def lines(
     return {line["what"]: line for line in found}
 
 
+@pytest.mark.nightly
 def test_every_goal_is_judged_by_what_was_measured(lines: dict[str, dict[str, Any]]) -> None:
     predict = lines.pop("predict / bare scorer")
     assert (predict["goal"], predict["clients"]) == (">= 0.8", 2)

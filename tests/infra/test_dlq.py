@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from typer.testing import CliRunner, Result
+from waiting import wait_for
 
 from dataflows.clients import ensure_topics, producer
 from dataflows.contract import Record, Rejection
@@ -69,12 +69,14 @@ def came_back(settings: Settings, count: int) -> list[Record]:
     topic = settings.kafka.topic
     reader = dlq.consumer(settings.kafka)
     found: list[Record] = []
-    until = time.monotonic() + PATIENCE_S
+
+    def read() -> bool:
+        found.extend(_records(reader, 0.1))
+        return len(found) >= count
+
     try:
         reader.assign([TopicPartition(topic, n, 0) for n in range(settings.kafka.partitions)])
-        while len(found) < count:
-            assert time.monotonic() < until, f"{len(found)} of {count} records"
-            found += _records(reader, 0.1)
+        wait_for(read, lambda: f"{len(found)} of {count} records")
         found += _records(reader, 1.0)
     finally:
         reader.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from PIL import Image
 from rich.console import Console
+from waiting import wait_for
 
 from dataflows.clients import open_client
 from dataflows.contract import Envelope, Record, open_envelope
@@ -31,11 +31,12 @@ def records(settings: Settings, expected: int) -> list[Message]:
     topic = settings.kafka.topic
     consumer.assign([TopicPartition(topic, n, 0) for n in range(settings.kafka.partitions)])
     found: list[Message] = []
-    deadline = time.monotonic() + 20
-    while len(found) < expected and time.monotonic() < deadline:
-        message = consumer.poll(0.1)
-        if message is not None and message.error() is None:
-            found.append(message)
+
+    def read() -> bool:
+        found.extend(one for one in consumer.consume(100, timeout=0.1) if one.error() is None)
+        return len(found) >= expected
+
+    wait_for(read, lambda: f"{len(found)} of {expected} records")
     consumer.close()
     return found
 

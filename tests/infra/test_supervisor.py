@@ -7,17 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from infra.restarts import Restarts
 from infra.supervisor import ChildError, Program, Supervisor
-
-WAIT_S = 10.0
 
 
 def python(
@@ -36,17 +34,8 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def number_in(path: Path) -> int:
-    assert eventually(lambda: path.exists() and path.read_text() != "")
+    wait_for(lambda: path.exists() and path.read_text() != "")
     return int(path.read_text())
 
 
@@ -62,10 +51,10 @@ def test_start_waits_until_every_program_is_ready(tmp_path: Path) -> None:
 
 def test_a_program_that_is_never_ready_is_named_with_its_log(tmp_path: Path) -> None:
     code = "import time; print('waiting for godot', flush=True); time.sleep(60)"
-    never = python("slow", code, ready=lambda: False, limit_s=1.0)
+    never = python("slow", code, ready=lambda: False, limit_s=10.0)
     with Supervisor(tmp_path) as supervisor:
         with pytest.raises(
-            ChildError, match=r"slow was not ready within 1 s(.|\n)*waiting for godot"
+            ChildError, match=r"slow was not ready within 10 s(.|\n)*waiting for godot"
         ):
             supervisor.start(never)
         pid = supervisor.pid("slow")
@@ -93,9 +82,9 @@ def test_a_child_that_dies_later_is_found_by_the_check_and_the_rest_is_stopped(
         )
         healthy, victim = supervisor.pid("healthy"), supervisor.pid("victim")
         log = tmp_path / "victim.log"
-        assert eventually(lambda: "last words" in log.read_text())
+        wait_for(lambda: "last words" in log.read_text())
         os.kill(victim, signal.SIGKILL)
-        assert eventually(lambda: not alive(victim))
+        wait_for(lambda: not alive(victim))
         with pytest.raises(ChildError, match=r"victim ended .*\(by SIGKILL\)(.|\n)*last words"):
             supervisor.check()
     assert not alive(healthy)
@@ -112,8 +101,8 @@ def test_a_group_is_started_again_when_one_of_it_ends(tmp_path: Path) -> None:
         one, two, other = map(supervisor.pid, ("one", "two", "other"))
         assert not supervisor.restarted
         os.kill(two, signal.SIGKILL)
-        assert eventually(lambda: supervisor.check() or supervisor.pid("one") != one)
-        assert eventually(lambda: supervisor.check() or len(said) == 2)
+        wait_for(lambda: supervisor.check() or supervisor.pid("one") != one)
+        wait_for(lambda: supervisor.check() or len(said) == 2)
         assert not alive(one)
         assert alive(supervisor.pid("one"))
         assert alive(supervisor.pid("two"))
@@ -133,7 +122,7 @@ def test_an_end_that_a_restart_would_not_help_is_told(tmp_path: Path) -> None:
     with Supervisor(tmp_path) as supervisor:
         supervisor.start(program)
         with pytest.raises(ChildError, match=r"final ended .*exit code 3(.|\n)*wrong topic"):
-            eventually(lambda: supervisor.check() is not None)
+            wait_for(lambda: supervisor.check() is not None)
 
 
 def test_a_group_is_not_started_again_for_ever(tmp_path: Path) -> None:
@@ -142,7 +131,7 @@ def test_a_group_is_not_started_again_for_ever(tmp_path: Path) -> None:
         supervisor._restarts["weak"] = Restarts(limit=1)
         supervisor.start(program)
         with pytest.raises(ChildError, match=r"weak ended .* and was started again too often"):
-            eventually(lambda: supervisor.check() is not None)
+            wait_for(lambda: supervisor.check() is not None)
 
 
 def test_a_child_that_ends_with_success_is_unexpected_too(tmp_path: Path) -> None:
@@ -164,7 +153,7 @@ def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(tmp_path: 
         supervisor.start(python("stubborn", code))
         pids = [supervisor.pid("stubborn"), number_in(grandchild)]
         assert all(alive(pid) for pid in pids)
-    assert eventually(lambda: not any(alive(pid) for pid in pids))
+    wait_for(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_children_of_a_child_that_has_ended_are_stopped(tmp_path: Path) -> None:
@@ -179,7 +168,7 @@ def test_children_of_a_child_that_has_ended_are_stopped(tmp_path: Path) -> None:
             supervisor.start(python("leaver", code, ready=lambda: False))
         pid = number_in(orphan)
         assert alive(pid)
-    assert eventually(lambda: not alive(pid))
+    wait_for(lambda: not alive(pid))
 
 
 def test_an_orderly_child_may_finish_its_work(tmp_path: Path) -> None:
@@ -245,6 +234,27 @@ def test_stop_may_be_called_twice(tmp_path: Path) -> None:
     supervisor.stop()
 
 
+def test_a_child_that_even_a_kill_does_not_end_is_named_and_the_others_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process can be made to hang in the kernel, so the wait for one is made to fail."""
+    said: list[str] = []
+    supervisor = Supervisor(tmp_path, said.append)
+    supervisor.start(*(python(name, "import time; time.sleep(60)") for name in ("one", "two")))
+    one, two = (child.process for child in supervisor._children)
+    with monkeypatch.context() as patch:
+
+        def hangs(timeout: float) -> int:
+            raise subprocess.TimeoutExpired("one", timeout)
+
+        patch.setattr(one, "wait", hangs)
+        supervisor.stop()
+    (line,) = said
+    assert line.startswith(f"one (process {one.pid}) was killed and is still there")
+    assert two.returncode is not None
+    one.wait()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals are Linux's own")
 def test_nothing_survives_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
@@ -261,8 +271,8 @@ def test_nothing_survives_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         time.sleep(60)
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)]) as process:
-        assert eventually(pids.exists)
+        wait_for(pids.exists)
         children = [int(pid) for pid in pids.read_text().split()]
         assert all(alive(pid) for pid in children)
         process.kill()
-    assert eventually(lambda: not any(alive(pid) for pid in children))
+    wait_for(lambda: not any(alive(pid) for pid in children))

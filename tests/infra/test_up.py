@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from waiting import wait_for
 
 from dataflows.clients import producer
 from dataflows.settings import Settings
@@ -56,11 +57,16 @@ class Stack:
 
     def wait_for(self, words: str) -> None:
         """Wait until standard error holds these words."""
-        deadline = time.monotonic() + LIMIT_S
-        while words not in self.errors.read_text():
+
+        def check() -> None:
             assert self.process.poll() is None, self.errors.read_text()
-            assert time.monotonic() < deadline, f"{words!r} is not in {self.errors.read_text()!r}"
-            time.sleep(0.05)
+
+        wait_for(
+            lambda: words in self.errors.read_text(),
+            lambda: f"{words!r} is not in {self.errors.read_text()!r}",
+            check,
+            LIMIT_S,
+        )
 
     def processes(self) -> dict[int, str]:
         """Return command lines by process id of the command and all that it has started.
@@ -177,9 +183,7 @@ def test_ctrl_c_stops_all_of_it(stacks: Any) -> None:
 
 def test_ctrl_c_before_it_is_up_stops_all_of_it_too(stacks: Any) -> None:
     stack = stacks("--seconds", "60")
-    while len(stack.processes()) < 4:
-        assert stack.process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: len(stack.processes()) >= 4)
     stack.process.send_signal(signal.SIGTERM)
     code, output, errors = stack.end()
     assert (code, output) == (130, ""), errors  # there is no summary, so it is no success
@@ -217,10 +221,7 @@ def test_nothing_is_left_when_it_is_killed_itself(stacks: Any) -> None:
     assert len(stack.processes()) == 6
     stack.process.kill()
     stack.end()
-    deadline = time.monotonic() + 10
-    while stack.processes():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: stack.processes() == {})
 
 
 def test_at_the_limit_of_the_broker_the_producers_stop_and_the_rest_goes_on(stacks: Any) -> None:

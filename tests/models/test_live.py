@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bundle_versions import FACE, add_version, own_bundles
 from text_bundles import LIGHT, TINY
+from waiting import wait_for
 
 from models.activation import activate
 from models.bundle import load_bundle
@@ -157,7 +157,4 @@ def running(own: Path) -> Iterator[LiveScorer]:
 def test_a_thread_follows_active_by_itself(own: Path, running: LiveScorer) -> None:
     add_version(own / "text", TINY, "tiny-2")
     activate(own, "text", "tiny-2")
-    until = time.monotonic() + 60
-    while running.current().versions["text"] != "tiny-2":
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_for(lambda: running.current().versions["text"] == "tiny-2")

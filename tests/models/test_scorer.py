@@ -20,7 +20,6 @@ from models.prediction import prediction
 from models.scorer import Content, Scored, Scorer
 from models.wheels import fetch
 
-GROUP = fetch("multi_face").read_bytes()
 EDGE = ((0.0, 0.0, 0.0, 0.9, 0.0, 0.1, 0.0),)
 
 
@@ -31,8 +30,8 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def test_five_faces_are_found_in_the_group_photo(scorer: Scorer) -> None:
-    (result,) = scorer.score([Content(image=GROUP)])
+def test_five_faces_are_found_in_the_group_photo(scorer: Scorer, group: bytes) -> None:
+    (result,) = scorer.score([Content(image=group)])
     assert isinstance(result, Scored)
     assert len(result.faces) == 5
     # Four of the five smile, and nobody could miss it.
@@ -46,17 +45,19 @@ def test_posed_expressions_are_read(scorer: Scorer, name: str) -> None:
     assert [face.observation.expression for face in result.faces] == [name]
 
 
-def test_a_mixed_batch_is_answered_in_order_and_one_by_one_alike(scorer: Scorer) -> None:
+def test_a_mixed_batch_is_answered_in_order_and_one_by_one_alike(
+    scorer: Scorer, group: bytes
+) -> None:
     blank = io.BytesIO()
     Image.new("RGB", (300, 200)).save(blank, "PNG")
     contents = [
-        Content(image=GROUP),
+        Content(image=group),
         Content(image=b"broken"),
         Content(text="a text"),
         Content(faces=EDGE),
         Content(image=blank.getvalue()),
         Content(image=fetch("single_face").read_bytes(), text="and a text"),
-        Content(image=GROUP),
+        Content(image=group),
     ]
     together = scorer.score(contents)
     alone = [result for content in contents for result in scorer.score([content])]
@@ -75,17 +76,17 @@ def test_a_mixed_batch_is_answered_in_order_and_one_by_one_alike(scorer: Scorer)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_any_number_of_threads_gives_the_same(bundle: Bundle, threads: int) -> None:
-    results = Scorer(bundle, threads=threads).score([Content(image=GROUP)] * 10)
+def test_any_number_of_threads_gives_the_same(bundle: Bundle, threads: int, group: bytes) -> None:
+    results = Scorer(bundle, threads=threads).score([Content(image=group)] * 10)
     assert [len(result.faces) for result in results if isinstance(result, Scored)] == [5] * 10
 
 
-def test_boxes_are_in_pixels_of_the_original(scorer: Scorer) -> None:
+def test_boxes_are_in_pixels_of_the_original(scorer: Scorer, group: bytes) -> None:
     """A photo of four times the size is decoded smaller; its boxes are four times as large."""
-    image = Image.open(io.BytesIO(GROUP))
+    image = Image.open(io.BytesIO(group))
     large = io.BytesIO()
     image.resize((image.width * 4, image.height * 4)).save(large, "JPEG")
-    small, big = scorer.score([Content(image=GROUP), Content(image=large.getvalue())])
+    small, big = scorer.score([Content(image=group), Content(image=large.getvalue())])
     assert isinstance(small, Scored)
     assert isinstance(big, Scored)
     boxes = [tuple(value / 4 for value in face.box or ()) for face in big.faces]
@@ -103,8 +104,10 @@ def test_boxes_are_in_pixels_of_the_original(scorer: Scorer) -> None:
         (DetectorOptions(max_side=320), 5),
     ],
 )
-def test_the_options_of_the_detector_hold(options: DetectorOptions, count: int) -> None:
-    (found,) = Detector(options).detect([decode_picture(GROUP, Limits())])
+def test_the_options_of_the_detector_hold(
+    options: DetectorOptions, count: int, group: bytes
+) -> None:
+    (found,) = Detector(options).detect([decode_picture(group, Limits())])
     assert len(found) == count
     assert [face.score for face in found] == sorted((f.score for f in found), reverse=True)
 

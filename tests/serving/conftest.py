@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from waiting import wait_for
 
 from dataflows.api_options import ApiSettings
 from dataflows.settings import Settings
 from models.scorer import Scorer
-from models.wheels import fetch
 from serving.app import create_app
 
 START_S = 30.0
@@ -38,11 +37,8 @@ class Api:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
-        deadline = time.monotonic() + START_S
-        while not self._server.started:
-            assert self._thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: self._server.started or not self._thread.is_alive())
+        assert self._thread.is_alive()
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, timeout=30)
@@ -55,10 +51,7 @@ class Api:
 
     def wait_ready(self) -> None:
         """Wait until Kafka has its topics."""
-        deadline = time.monotonic() + START_S
-        while (answer := self.get("/readyz")).status_code != 200:
-            assert time.monotonic() < deadline, answer.text
-            time.sleep(0.05)
+        wait_for(lambda: self.get("/readyz").status_code == 200, lambda: self.get("/readyz").text)
 
     def stop(self) -> None:
         self.client.close()
@@ -117,15 +110,3 @@ def api(scorer: Scorer, shared_settings: Settings) -> Iterator[Api]:
     running.wait_ready()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="session")
-def photo() -> bytes:
-    """A photo with one face."""
-    return fetch("single_face").read_bytes()
-
-
-@pytest.fixture(scope="session")
-def group() -> bytes:
-    """A photo with several."""
-    return fetch("multi_face").read_bytes()

@@ -17,7 +17,6 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from streams import Sent, Stream
 from text_bundles import LIGHT, TINY
-from waiting import PATIENCE_S
 
 from dataflows.keys import Keys
 from dataflows.settings import Settings
@@ -65,11 +64,12 @@ def test_a_running_flow_is_told_of(
         flow.wait_started()
         stream.send([*events, *broken])
         flow.settle(32)
-        until = time.monotonic() + PATIENCE_S
-        while True:  # until a heartbeat has all of it
+
+        pair = {"kind": "text", "active": TINY, "shadow": LIGHT}
+
+        def told() -> tuple[object, ...]:
             found = samples(api.get("/metrics").text)
-            pair = {"kind": "text", "active": TINY, "shadow": LIGHT}
-            done = (
+            return (
                 value(found, "observations_total"),
                 value(found, "shadow_observations_total", **pair),
                 value(found, "latency_seconds_bucket", le="+Inf"),
@@ -78,10 +78,9 @@ def test_a_running_flow_is_told_of(
                 value(found, "scoring_seconds_count"),
                 sum(n for (name, _), n in found.items() if name.endswith("_lag")),
             )
-            if done == (30, 30, 30, 32, 2, 32, 0):
-                break
-            assert time.monotonic() < until, found
-            time.sleep(0.2)
+
+        flow.wait(lambda: told() == (30, 30, 30, 32, 2, 32, 0))
+        found = samples(api.get("/metrics").text)
     assert value(found, "workers") == 1
     assert value(found, "scoring_seconds_sum") > 0
     assert value(found, "model_info", kind="face", version=FACE) == 1

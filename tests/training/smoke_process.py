@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 180  # what a run on smoke settings may take
@@ -36,8 +37,11 @@ def history(run: Path) -> list[str]:
 
 def wait_for_epochs(process: subprocess.Popen[bytes], run: Path, epochs: int) -> None:
     """Wait until so many epochs are in the curves, under a header, and have been drawn."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (run / "curves.png").exists() or len(history(run)) <= epochs:
+
+    def check() -> None:
         assert process.poll() is None, "it ended too early"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+
+    def drawn() -> bool:
+        return (run / "curves.png").exists() and len(history(run)) > epochs
+
+    wait_for(drawn, check=check, patience_s=DEADLINE_S)

@@ -29,12 +29,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, marks=pytest.mark.timeout(WHOLE_RUN_LIMIT_S.get(path.stem, ALL_LIMIT_S)))
+        pytest.param(
+            path,
+            marks=[
+                pytest.mark.timeout(WHOLE_RUN_LIMIT_S.get(path.stem, ALL_LIMIT_S)),
+                *([] if path == NOTEBOOKS[0] else [pytest.mark.nightly]),
+            ],
+        )
         for path in NOTEBOOKS
     ],
     ids=lambda path: path.stem,
 )
-@pytest.mark.training
 def test_a_notebook_runs(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = str(Path(__file__).parents[2])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]))

@@ -12,7 +12,6 @@ from models.bundle import load_bundle
 
 pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
 
-pytestmark = pytest.mark.training
 SMOKE = Smoke("smoke.toml")
 
 
@@ -44,8 +43,13 @@ def test_a_killed_run_goes_on_to_the_same_validation_loss_and_makes_a_bundle(
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    process = SMOKE.start("finetune", tmp_path / "run")
+def test_ctrl_c_says_how_to_go_on_also_where_the_shell_had_it_ignored(tmp_path: Path) -> None:
+    """As after `nohup` or `&` in a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = SMOKE.start("finetune", tmp_path / "run")
+    finally:
+        signal.signal(signal.SIGINT, before)
     wait_for_epochs(process, tmp_path / "run", 1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=DEADLINE_S)

@@ -12,10 +12,10 @@ from models.bundle import load_text_bundle
 pytest.importorskip("torch", reason='needs torch: pip install "sentistream[train]"')
 pytest.importorskip("transformers", reason='needs transformers: pip install "sentistream[train]"')
 
-pytestmark = pytest.mark.training
 SMOKE = Smoke("text_smoke.toml")
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_a_killed_run_goes_on_to_the_same_validation_loss_and_makes_both_bundles(
     tmp_path: Path,

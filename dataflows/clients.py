@@ -9,22 +9,17 @@ from typing import Any, Final, TypeVar
 
 import redis
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._metadata import ClusterMetadata
-from confluent_kafka.cimpl import NewTopic
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from dataflows.settings import KafkaSettings, RedisSettings, Settings
+from dataflows.settings import KafkaSettings, RedisSettings
 from models.errors import ServiceError
 
 __all__ = [
     "MESSAGE_BYTES",
     "check_redis",
     "consumer",
-    "ensure_topics",
     "open_client",
-    "partitions_of",
     "producer",
     "redis_client",
     "redis_location",
@@ -94,6 +89,8 @@ def consumer(kafka: KafkaSettings) -> Consumer:
             "queued.max.messages.kbytes": 8 * 1024,
             # With a full queue, look again soon; the default of 1 s would be a stall.
             "fetch.queue.backoff.ms": 20,
+            # What cannot be fetched is tried some times before it is passed over.
+            "fetch.error.backoff.ms": 100,
             "fetch.message.max.bytes": 4 * 1024 * 1024,
             "receive.message.max.bytes": 2 * MESSAGE_BYTES,
         },
@@ -120,78 +117,6 @@ def producer(kafka: KafkaSettings, *, tell_successes: bool = True) -> Producer:
             "compression.type": "none",  # pictures are compressed already
         },
     )
-
-
-def ensure_topics(settings: Settings) -> None:
-    """Create the topics of the flow and the API that do not exist yet, and log that.
-
-    Raises:
-        ServiceError: no broker answers, or a topic cannot be created.
-    """
-    kafka = settings.kafka
-    admin = open_client(AdminClient, kafka)
-    existing = _metadata(admin, kafka).topics
-    wanted = [kafka.topic, kafka.predictions_topic, kafka.dlq_topic, kafka.feedback_topic]
-    if settings.alerts.enabled:
-        wanted.append(kafka.alerts_topic)
-    missing = [name for name in dict.fromkeys(wanted) if name not in existing]
-    futures = (
-        admin.create_topics(
-            [
-                NewTopic(
-                    name,
-                    num_partitions=kafka.partitions,
-                    replication_factor=kafka.replication,
-                    # Whatever the events topic lets in has to fit into the dead letters.
-                    config={"max.message.bytes": str(MESSAGE_BYTES)}
-                    if name == kafka.dlq_topic
-                    else {},
-                )
-                for name in missing
-            ],
-            request_timeout=CONNECT_S,
-        )
-        if missing
-        else {}
-    )
-    for name, future in futures.items():
-        try:
-            future.result()
-        except KafkaException as error:
-            # Another worker may have been faster.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise ServiceError(
-                    f"topic {name!r} cannot be created: {error.args[0].str()}"
-                ) from error
-        else:
-            _log.info("created topic %s with %d partitions", name, kafka.partitions)
-
-
-def partitions_of(kafka: KafkaSettings, topic: str) -> list[int]:
-    """Return the partitions of a topic, waiting a little for one that was just created.
-
-    Raises:
-        ServiceError: no broker answers, or there is no such topic.
-    """
-    admin = open_client(AdminClient, kafka)
-    until = time.monotonic() + CONNECT_S
-    while True:
-        metadata = _metadata(admin, kafka).topics.get(topic)
-        if metadata is not None and metadata.error is None and metadata.partitions:
-            return sorted(metadata.partitions)
-        if time.monotonic() > until:
-            raise ServiceError(f"Kafka at {kafka.brokers} has no topic {topic!r}")
-        time.sleep(0.2)
-
-
-def _metadata(admin: AdminClient, kafka: KafkaSettings) -> ClusterMetadata:
-    try:
-        return admin.list_topics(timeout=CONNECT_S)
-    except KafkaException as error:
-        raise ServiceError(
-            f"no Kafka broker answers at {kafka.brokers} ({error.args[0].str()}); start one or set "
-            "SENTISTREAM_KAFKA__BROKERS (and SENTISTREAM_KAFKA__CLIENT for SASL or TLS)"
-        ) from error
 
 
 def redis_client(settings: RedisSettings, **options: Any) -> redis.Redis:  # noqa: ANN401

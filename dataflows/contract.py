@@ -14,14 +14,19 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dataflows.keys import ALL_SOURCES
+from models.options import Limits
 
 __all__ = ["REASONS", "Envelope", "Record", "Rejection", "format_time", "open_envelope"]
 
 # Every `x-reason` that a dead letter can carry.
 REASONS: Final = {
     "empty_value": "The record has no value.",
+    "unfetchable": "The broker has the record and no client can fetch it: its batch is damaged or "
+    "does not decompress. The dead letter has its place alone.",
     "too_large": "The value has more bytes than `limits.max_bytes`.",
-    "bad_header": "A header of the contract, or the key that has to be the source, is not UTF-8.",
+    "bad_header": "The name of a header is not UTF-8 (then none of its headers can be carried "
+    "along); a header of the contract, or the key that has to be the source, is not UTF-8; or one "
+    "has more bytes than `limits.max_header_bytes`.",
     "bad_source": "The source is `*`, too long, or has control characters.",
     "bad_time": "The event time is no RFC 3339 time with a zone, is not within the years 1970 to "
     "9999, or there is none at all.",
@@ -66,6 +71,7 @@ class Record(NamedTuple):
 
     Attributes:
         timestamp_ms: the record's own timestamp in epoch milliseconds; None if it has none.
+        unreadable: why its headers could not be read; empty if they could.
     """
 
     topic: str
@@ -75,6 +81,7 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp_ms: int | None
+    unreadable: str = ""
 
 
 class Envelope(NamedTuple):
@@ -106,17 +113,21 @@ class Rejection:
     detail: str
 
 
-def open_envelope(record: Record, max_bytes: int) -> Envelope | Rejection:
+def open_envelope(record: Record, limits: Limits) -> Envelope | Rejection:
     """Read identity, source and time of a record, and check its size."""
-    topic, partition, offset, key, value, headers, stamp_ms = record
+    topic, partition, offset, key, value, headers, stamp_ms, unreadable = record
+    if unreadable:
+        return Rejection(record, "bad_header", unreadable)
     if not value:
         return Rejection(record, "empty_value", "the record has no value")
-    if len(value) > max_bytes:
-        detail = f"the value has {len(value)} bytes; the limit is {max_bytes}"
+    if len(value) > limits.max_bytes:
+        detail = f"the value has {len(value)} bytes; the limit is {limits.max_bytes}"
         return Rejection(record, "too_large", detail)
     try:
-        texts = _texts(headers)
+        texts = _texts(headers, limits.max_header_bytes)
         source = texts.get("ce_source") or (key.decode() if key else "") or topic
+    except _TooLong as error:
+        return Rejection(record, "bad_header", str(error))
     except UnicodeDecodeError as error:
         return Rejection(record, "bad_header", f"a header or the key is not UTF-8: {error}")
     if source == ALL_SOURCES or len(source) > SOURCE_CHARS or not source.isprintable():
@@ -180,11 +191,17 @@ def _format_second(second: int) -> str:
     return (EPOCH + timedelta(seconds=second)).isoformat().removesuffix("+00:00")
 
 
-def _texts(headers: Headers) -> dict[str, str]:
+class _TooLong(Exception):
+    """A header has more bytes than are allowed."""
+
+
+def _texts(headers: Headers, max_bytes: int) -> dict[str, str]:
     """Return the headers of the contract as text; the first of a name counts."""
     texts: dict[str, str] = {}
     for name, value in headers:
         lowered = name.lower()
-        if lowered in KNOWN_HEADERS and value is not None:
-            texts.setdefault(lowered, value.decode().strip())
+        if lowered in KNOWN_HEADERS and value is not None and lowered not in texts:
+            if len(value) > max_bytes:
+                raise _TooLong(f"{lowered} has {len(value)} bytes; the limit is {max_bytes}")
+            texts[lowered] = value.decode().strip()
     return texts

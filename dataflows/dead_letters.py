@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from dataflows.contract import Headers, Record, Rejection
 
-__all__ = ["REPLAYED", "DeadLetter", "Outgoing", "dead_letter", "without_value"]
+__all__ = ["REPLAYED", "DeadLetter", "Outgoing", "dead_letter", "place_alone", "without_value"]
 
 DETAIL_CHARS: Final = 500  # of a header; more helps nobody
 REPLAYED: Final = "x-replayed"  # how often a record has come back from the dead letters
@@ -40,10 +40,16 @@ def dead_letter(rejection: Rejection) -> Outgoing:
     return Outgoing(record.key, record.value, record.headers + encoded)
 
 
-def without_value(record: Outgoing) -> Outgoing:
+def without_value(letter: Outgoing) -> Outgoing:
     """Return a dead letter that says how long its value was; the original stands at `x-offset`."""
-    size = str(len(record.value or b"")).encode()
-    return Outgoing(record.key, None, (*record.headers, (VALUE_BYTES, size)))
+    size = str(len(letter.value or b"")).encode()
+    return Outgoing(letter.key, None, (*letter.headers, (VALUE_BYTES, size)))
+
+
+def place_alone(letter: Outgoing) -> Outgoing:
+    """Return a dead letter without value, key and foreign headers: reason and place are left."""
+    size = str(len(letter.value or b"")).encode()
+    return Outgoing(None, None, (*letter.headers[-len(ADDED) :], (VALUE_BYTES, size)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,10 @@ class DeadLetter:
         offset: likewise.
         reason: one of `REASONS`.
         detail: the same in words.
-        original: the record as it was rejected, with the place where it stood. Its value is None
-            if the topic of dead letters did not let it in.
+        original: the record as it was rejected, with the place where it stood.
         value_bytes: length of the original value.
+        shortened: the topic of dead letters did not let it in as it was: it has no value here, and
+            maybe no key and no headers.
     """
 
     partition: int
@@ -66,6 +73,7 @@ class DeadLetter:
     detail: str
     original: Record
     value_bytes: int
+    shortened: bool = False
 
     @classmethod
     def of(cls, record: Record) -> DeadLetter:
@@ -76,8 +84,9 @@ class DeadLetter:
         """
         headers = list(record.headers)
         value_bytes = len(record.value or b"")
+        shortened = bool(headers) and headers[-1][0] == VALUE_BYTES
         try:
-            if headers[-1][0] == VALUE_BYTES:
+            if shortened:
                 value_bytes = int(headers.pop()[1] or b"")
             added = _texts(headers[-len(ADDED) :])
             original = Record(
@@ -95,7 +104,8 @@ class DeadLetter:
                 f"record {record.offset} in partition {record.partition} of {record.topic} is no "
                 f"dead letter: {error!r}"
             ) from error
-        return cls(record.partition, record.offset, reason, detail, original, value_bytes)
+        where = record.partition, record.offset
+        return cls(*where, reason, detail, original, value_bytes, shortened)
 
     @property
     def replays(self) -> int:
@@ -105,11 +115,12 @@ class DeadLetter:
         except ValueError:
             return 1  # somebody else's header of that name: take it for a loop
 
-    def replayed(self, value: bytes | None) -> Outgoing:
+    def replayed(self) -> Outgoing:
         """Return the original record with the marker that a loop is noticed by."""
+        original = self.original
         marker = (REPLAYED, str(self.replays + 1).encode())
-        headers = [header for header in self.original.headers if header[0] != REPLAYED]
-        return Outgoing(self.original.key, value, (*headers, marker))
+        headers = [header for header in original.headers if header[0] != REPLAYED]
+        return Outgoing(original.key, original.value, (*headers, marker))
 
 
 def _texts(headers: list[tuple[str, bytes | None]]) -> Mapping[str, str]:

@@ -160,7 +160,8 @@ class DriftSink(DynamicSink[Told]):
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Told]:
         """Open a connection for one worker."""
-        return _HourWriter(self._settings, self._write)
+        witness = self._keys.witness(worker_index)
+        return _HourWriter(self._settings, self._write, witness=witness)
 
     def _write(self, items: list[Told]) -> Iterator[Command]:
         for told in items:

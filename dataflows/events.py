@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from dataflows.contract import Envelope
@@ -9,7 +10,7 @@ from dataflows.drift import Seen
 from models.observation import Observation
 from models.scorer import Face
 
-__all__ = ["Event"]
+__all__ = ["Event", "shortened"]
 
 
 class Event(NamedTuple):
@@ -28,3 +29,9 @@ class Event(NamedTuple):
     prediction: str
     faces: tuple[Face, ...] = ()
     seen: tuple[Seen, ...] = ()
+
+
+def shortened(prediction: str) -> str:
+    """Return a prediction without its parts; what the event is as a whole is left."""
+    document = json.loads(prediction) | {"faces": [], "text": None, "shortened": True}
+    return json.dumps(document, separators=(",", ":"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
 
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
@@ -13,12 +14,12 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from dataflows.clients import producer
 from dataflows.contract import format_time
 from dataflows.dead_letters import Outgoing
-from dataflows.events import Event
+from dataflows.events import Event, shortened
 from dataflows.settings import KafkaSettings
 from dataflows.stopping import STOPPING
 from models.errors import ServiceError
 
-__all__ = ["KafkaSink", "prediction_record"]
+__all__ = ["KafkaSink", "prediction_record", "short_prediction"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,11 @@ def prediction_record(event: Event) -> Outgoing:
     )
 
 
+def short_prediction(record: Outgoing) -> Outgoing:
+    """Return the record of a prediction in a shorter form."""
+    return record._replace(value=shortened((record.value or b"{}").decode()).encode())
+
+
 class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
     """Writes items to a topic and returns only when the broker has every one of them.
 
@@ -60,7 +66,7 @@ class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
         kafka: KafkaSettings,
         topic: str,
         to_record: Callable[[ItemT], Outgoing],
-        shorten: Callable[[Outgoing], Outgoing] | None = None,
+        shorten: Sequence[Callable[[Outgoing], Outgoing]] = (),
     ) -> None:
         """Write to `topic` what `to_record` makes of an item.
 
@@ -68,7 +74,8 @@ class KafkaSink(DynamicSink[ItemT], Generic[ItemT]):
             kafka: the settings of the broker.
             topic: where to.
             to_record: makes the record.
-            shorten: makes a shorter one of a record that the topic's limit does not let in.
+            shorten: each makes a shorter one of a record that the topic's limit does not let in,
+                the next one more so.
         """
         self._kafka = kafka
         self._topic = topic
@@ -86,7 +93,7 @@ class _Writer(StatelessSinkPartition[ItemT]):
         kafka: KafkaSettings,
         topic: str,
         to_record: Callable[[ItemT], Outgoing],
-        shorten: Callable[[Outgoing], Outgoing] | None,
+        shorten: Sequence[Callable[[Outgoing], Outgoing]],
     ) -> None:
         self._producer = producer(kafka, tell_successes=False)
         self._topic = topic
@@ -103,30 +110,40 @@ class _Writer(StatelessSinkPartition[ItemT]):
         """
         for item in items:
             record = self._to_record(item)
-            self._produce(record, self._settle if self._shorten is None else self._keep(record))
+            self._produce(record, self._keep(record))
         self._flush()
-        if self._shorten is not None:
-            self._write_alone(self._shorten)
+        refused, self._too_large = self._too_large, []
+        for record in refused:
+            self._write_alone(record)
         if self._failures:
             raise ServiceError(f"Kafka refused a record for {self._topic}: {self._failures[0]}")
 
-    def _write_alone(self, shorten: Callable[[Outgoing], Outgoing]) -> None:
-        """Write again what was refused as too large: Kafka refuses a whole batch for one record."""
-        refused, self._too_large = self._too_large, []
-        for record in refused:
-            self._produce(record, self._keep(record))
+    def _write_alone(self, record: Outgoing) -> None:
+        """Write again what was refused as too large: Kafka refuses a whole batch for one record.
+
+        If it is so by itself, shorter forms are tried; nothing that is too large ends the flow.
+        """
+        forms = chain([record], (shorten(record) for shorten in self._shorten))
+        for number, form in enumerate(forms):
+            self._produce(form, self._keep(form))
             self._flush()
             if not self._too_large:
-                continue
+                if number:
+                    _log.warning(
+                        "a record of %d bytes is more than %s takes (max.message.bytes); it is "
+                        "written in a shorter form, with a value of %d bytes",
+                        len(record.value or b""),
+                        self._topic,
+                        len(form.value or b""),
+                    )
+                return
             self._too_large.clear()
-            _log.warning(
-                "a record of %d bytes is more than %s takes (max.message.bytes); it is written "
-                "without its value",
-                len(record.value or b""),
-                self._topic,
-            )
-            self._produce(shorten(record), self._settle)
-            self._flush()
+        _log.error(
+            "a record is more than %s takes (max.message.bytes), in whatever form, and is left "
+            "out: %r",
+            self._topic,
+            {name: value[:100] if value else value for name, value in record.headers[-8:]},
+        )
 
     def _flush(self) -> None:
         said = time.monotonic()

@@ -96,6 +96,7 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
             except redis.RedisError as error:
                 # The writers of panes report it and wait.
                 _log.debug("Redis at %s cannot be looked at: %s", self._where, error)
+                self._client.connection_pool.disconnect()  # there may be another server by now
         return orders
 
     def next_awake(self) -> datetime | None:

@@ -15,7 +15,7 @@ from dataflows.alerting import alert_fields
 from dataflows.alerts import Alert
 from dataflows.clients import redis_client
 from dataflows.contract import Rejection
-from dataflows.events import Event
+from dataflows.events import Event, shortened
 from dataflows.keys import (
     ALERTS_MAXLEN,
     ALL_SOURCES,
@@ -38,6 +38,7 @@ from models.thumbnails import thumbnail
 __all__ = ["AlertSink", "FeedSink", "PaneSink", "RejectionSink"]
 
 FEED_MOST: Final = 64  # of one batch: nobody can follow more
+FEED_CHARS: Final = 64 * 1024  # of one entry: some hundred faces; there are 500 entries
 REJECTIONS_MOST: Final = 20  # likewise
 DETAIL_CHARS: Final = 200
 _ROLLING: Final = ("as_of", *FIELDS, "valence", "valence_ci95", "confidence")
@@ -57,7 +58,8 @@ class PaneSink(DynamicSink[tuple[str, Update]]):
     ) -> Writer[tuple[str, Update]]:
         """Open a connection for one worker, and start the heartbeat of the process."""
         Heartbeat.ensure(redis_client(self._settings), self._keys)
-        return _PaneWriter(self._settings, self._write)
+        witness = self._keys.witness(worker_index)
+        return _PaneWriter(self._settings, self._write, witness=witness)
 
     def _write(self, items: list[tuple[str, Update]]) -> list[Command]:
         hashes: dict[tuple[int, str, int], dict[int, str]] = {}
@@ -134,7 +136,7 @@ class FeedSink(DynamicSink[Event]):
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Event]:
         """Open a connection for one worker."""
-        return Writer(self._settings, self._write)
+        return Writer(self._settings, self._write, side=True)
 
     def _write(self, events: list[Event]) -> Iterator[Command]:
         entry = _entry(self._keys.events, EVENTS_MAXLEN)
@@ -142,7 +144,10 @@ class FeedSink(DynamicSink[Event]):
             if self._settings.thumbnails:
                 # First, so that who sees the event finds its pictures.
                 yield from self._pictures(event)
-            yield (*entry, "prediction", event.prediction)
+            prediction = event.prediction
+            if len(prediction) > FEED_CHARS:
+                prediction = shortened(prediction)
+            yield (*entry, "prediction", prediction)
 
     def _pictures(self, event: Event) -> Iterator[Command]:
         for number, face in enumerate(event.faces[:THUMBNAILS_MOST]):
@@ -161,7 +166,7 @@ class RejectionSink(DynamicSink[Rejection]):
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Rejection]:
         """Open a connection for one worker."""
-        return Writer(self._settings, self._write)
+        return Writer(self._settings, self._write, side=True)
 
     def _write(self, rejections: list[Rejection]) -> Iterator[Command]:
         entry = _entry(self._key, REJECTIONS_MAXLEN)
@@ -189,7 +194,7 @@ class AlertSink(DynamicSink[Alert]):
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Writer[Alert]:
         """Open a connection for one worker."""
-        return Writer(self._settings, self._write)
+        return Writer(self._settings, self._write, side=True)
 
     def _write(self, alerts: list[Alert]) -> Iterator[Command]:
         entry = _entry(self._key, ALERTS_MAXLEN)

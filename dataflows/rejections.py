@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice, repeat
+from typing import Final
 
 from dataflows.settings import RejectionSettings
 
 __all__ = ["RejectionLimits"]
 
 
-class RejectionLimits:
-    """Watches the order of accepted and rejected events of one process; safe between threads."""
+ENOUGH: Final = 1000  # accepted events show that the topic is the right one
+FAULTS: Final = frozenset({"scoring_failed"})  # of ours, whatever the topic
 
-    def __init__(self, settings: RejectionSettings) -> None:
+
+class RejectionLimits:
+    """Watches the order of accepted and rejected events of one process; safe between threads.
+
+    When so many were accepted that the topic is the right one, a producer of broken events is no
+    reason to stop for all others. Then only events count that the models failed on.
+
+    Args:
+        settings: the limits.
+        proven: whether the topic is known to be the right one, from before the last start.
+    """
+
+    def __init__(
+        self, settings: RejectionSettings, proven: Callable[[], bool] = lambda: False
+    ) -> None:
         self._settings = settings
+        self._proven = proven
+        self._accepted = 0
         self._newest: deque[bool] = deque(maxlen=settings.of_last)
         self._rejected = 0  # among the newest
         self._in_a_row = 0
@@ -34,6 +51,9 @@ class RejectionLimits:
         """
         reasons = tuple(reasons)
         with self._lock:
+            if self._accepted >= ENOUGH or (any(reasons) and self._proven()):
+                reasons = tuple(one for one in reasons if one is None or one in FAULTS)
+            self._accepted += reasons.count(None)
             if not any(reasons):
                 self._accept(len(reasons))
                 return None

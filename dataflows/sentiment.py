@@ -13,13 +13,13 @@ from bytewax.dataflow import Dataflow, Stream
 
 from dataflows.alerting import Silences, alert_record, alerts
 from dataflows.alerts import Alert
-from dataflows.clients import check_redis, ensure_topics
+from dataflows.clients import check_redis
 from dataflows.contract import Rejection
-from dataflows.dead_letters import dead_letter, without_value
+from dataflows.dead_letters import dead_letter, place_alone, without_value
 from dataflows.drifting import DriftSink, drift
 from dataflows.events import Event
 from dataflows.garbage import calm_collector
-from dataflows.kafka_sink import KafkaSink, prediction_record
+from dataflows.kafka_sink import KafkaSink, prediction_record, short_prediction
 from dataflows.orders import Orders
 from dataflows.redis_sink import AlertSink, FeedSink, PaneSink, RejectionSink
 from dataflows.rejections import RejectionLimits
@@ -29,7 +29,9 @@ from dataflows.shadow import open_shadow
 from dataflows.source import KafkaSource
 from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY
+from dataflows.topics import ensure_topics
 from dataflows.updates import updates
+from dataflows.worker import any_restored
 from models.errors import SentiStreamError
 from models.live import LiveScorer
 
@@ -53,15 +55,18 @@ def build(settings: Settings) -> Dataflow:
     ensure_topics(settings)
     flow = Dataflow("sentiment")
     arrivals = op.input("read", flow, KafkaSource(settings))
-    score = Score(live.current, settings.batch, RejectionLimits(settings.rejections), shadow)
+    limits = RejectionLimits(settings.rejections, any_restored)
+    score = Score(live.current, settings.batch, limits, shadow)
     scored = op.flat_map_batch("score", arrivals, score)
     events = op.flat_map_batch("accepted", scored, accepted)
     rejections = op.flat_map_batch("rejected", scored, rejected)
 
-    dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, without_value)
+    shorter = (without_value, place_alone)
+    dead_letters = KafkaSink[Rejection](kafka, kafka.dlq_topic, dead_letter, shorter)
     op.output("dead-letters", rejections, dead_letters)
     op.output("rejections", rejections, RejectionSink(redis))
-    predictions = KafkaSink[Event](kafka, kafka.predictions_topic, prediction_record)
+    topic = kafka.predictions_topic
+    predictions = KafkaSink[Event](kafka, topic, prediction_record, (short_prediction,))
     op.output("predictions", events, predictions)
     op.output("feed", events, FeedSink(redis))
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict
+from operator import methodcaller
+from typing import Any, Final, NotRequired, TypedDict
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from dataflows.clients import consumer, partitions_of
+from dataflows.clients import consumer
 from dataflows.contract import Envelope, Record, Rejection, open_envelope
 from dataflows.lateness import Lateness
 from dataflows.settings import Settings
+from dataflows.starting import PartitionPlace, first_offset
 from dataflows.stopping import STOPPING
 from dataflows.telemetry import TELEMETRY, Place
+from dataflows.topics import partitions_of, topic_id
+from dataflows.unfetchable import TRIES, Unfetchable
 from models.errors import ServiceError
 
 __all__ = ["KafkaSource", "PartitionState", "record_of"]
@@ -27,26 +30,25 @@ Arrival = Envelope | Rejection
 IDLE: Final = timedelta(milliseconds=5)  # between two looks at an empty partition
 LAG_EVERY: Final = timedelta(seconds=1)
 COUNT_EVERY: Final = timedelta(seconds=10)
-ANSWER_S: Final = 5.0  # then it is asked again, maybe another broker
-RETRY_S: Final = 0.2
-# What passes: a broker that has died, and a partition that has no new leader yet.
-_PASSING: Final = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._DESTROY_BROKER,
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError._WAIT_COORD,
-    }
-)
+# The client sets an error and returns headers all the same. Only a call by C code notices that at
+# once; Python's own, when it is hot, leaves the error to whatever is called next.
+_headers: Final = methodcaller("headers")
 COUNT_S: Final = 1.0  # a broker that is away is told of elsewhere
 
 
 class PartitionState(TypedDict):
-    """What a snapshot holds: the next offset, and the newest event time (ms) by source."""
+    """What a snapshot holds.
+
+    Attributes:
+        offset: of the next record.
+        newest: newest event time (ms) by source.
+        topic_id: what tells the topic from one of the same name that is made later; None if the
+            broker does not tell.
+    """
 
     offset: int
     newest: dict[str, int]
+    topic_id: NotRequired[str | None]
 
 
 class KafkaSource(FixedPartitionedSource[Arrival, PartitionState]):
@@ -55,39 +57,55 @@ class KafkaSource(FixedPartitionedSource[Arrival, PartitionState]):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._count = 0  # of partitions, as Bytewax was told
+        self._topic_id: str | None = None
 
     def list_parts(self) -> list[str]:
         """Return one name per Kafka partition."""
         kafka = self._settings.kafka
         partitions = partitions_of(kafka, kafka.topic)
         self._count = len(partitions)
+        self._topic_id = topic_id(kafka, kafka.topic)
         return [str(partition) for partition in partitions]
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: PartitionState | None
     ) -> _Partition:
-        """Open one partition where the snapshot says, else where the settings say."""
-        return _Partition(self._settings, int(for_part), self._count, resume_state)
+        """Open one partition where the snapshot says, else where the settings say.
+
+        Raises:
+            ServiceError: the topic was made anew since the snapshot.
+        """
+        before = resume_state.get("topic_id") if resume_state else None
+        if before and self._topic_id and before != self._topic_id:
+            raise ServiceError(
+                f"the topic {self._settings.kafka.topic!r} was deleted and made anew since the "
+                "last snapshot, so the offsets in it are of other events; delete the recovery "
+                "store to begin again at SENTISTREAM_KAFKA__START"
+            )
+        place = PartitionPlace(int(for_part), self._count, self._topic_id)
+        return _Partition(self._settings, place, resume_state)
 
 
 class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
     def __init__(
-        self, settings: Settings, partition: int, count: int, state: PartitionState | None
+        self, settings: Settings, place: PartitionPlace, state: PartitionState | None
     ) -> None:
         kafka = settings.kafka
-        self._topic, self._partition = kafka.topic, partition
-        self._max_bytes = settings.limits.max_bytes
+        self._topic, self._partition, self._topic_id = kafka.topic, place.partition, place.topic_id
+        self._limits = settings.limits
         self._batch = settings.batch
-        self._known = count
+        self._known = place.partitions
         self._consumer = consumer(kafka)
         if state is None:
             # An explicit offset, so that also the first snapshot names one.
-            state = {"offset": self._first_offset(kafka.start), "newest": {}}
+            offset = first_offset(self._consumer, self._topic, place, kafka.start)
+            state = {"offset": offset, "newest": {}}
         self._offset = state["offset"]
         self._lateness = Lateness(
             settings.lateness_s * 1000, settings.kept_s * 1000, state["newest"]
         )
-        self._consumer.assign([TopicPartition(self._topic, partition, self._offset)])
+        self._consumer.assign([TopicPartition(self._topic, self._partition, self._offset)])
+        self._unfetchable = Unfetchable()
         self._snapshotted: int | None = None
         self._committed: int | None = None
         self._awake: datetime | None = None
@@ -120,7 +138,8 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
     def snapshot(self) -> PartitionState:
         """Return the position after the last event that was returned."""
         self._commit()
-        return {"offset": self._offset, "newest": self._lateness.snapshot()}
+        newest = self._lateness.snapshot()
+        return {"offset": self._offset, "newest": newest, "topic_id": self._topic_id}
 
     def _commit(self) -> None:
         """Commit the position of the last snapshot but one, which is on disk by now.
@@ -143,18 +162,20 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
 
     def _open(self, messages: list[Message]) -> list[Arrival]:
         arrivals: list[Arrival] = []
-        max_bytes, is_late = self._max_bytes, self._lateness.is_late
+        limits, is_late = self._limits, self._lateness.is_late
         for message in messages:
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
                     # Behind the last record there may be marks of transactions.
                     self._offset = max(self._offset, message.offset() or 0)
+                elif Unfetchable.is_one(error):
+                    arrivals += self._pass_over(message.offset() or 0, error)
                 else:
                     self._judge(error)
                 continue
             record = record_of(message)
             self._offset = record.offset + 1
-            arrival = open_envelope(record, max_bytes)
+            arrival = open_envelope(record, limits)
             if isinstance(arrival, Envelope) and is_late(arrival.source, arrival.time_ms):
                 detail = "the event is too far behind the newest one of "
                 detail += f"{arrival.source!r} in its partition"
@@ -162,6 +183,23 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
             arrivals.append(arrival)
         TELEMETRY.events.increment(len(arrivals))
         return arrivals
+
+    def _pass_over(self, offset: int, error: KafkaError) -> Iterable[Rejection]:
+        """Put a rejection in the place of a record that cannot be fetched, after some tries."""
+        offset = max(offset, self._offset)  # it names the first one of the batch
+        where = f"partition {self._partition} of {self._topic}, offset {offset}"
+        if not self._unfetchable.is_to_pass(offset):
+            _log.warning("%s cannot be fetched: %s; trying again", where, error.str())
+            return []
+        _log.error(
+            "%s cannot be fetched and is passed over; its place is among the dead letters: %s",
+            where,
+            error.str(),
+        )
+        self._offset = offset + 1
+        self._consumer.assign([TopicPartition(self._topic, self._partition, self._offset)])
+        place = Record(self._topic, self._partition, offset, None, None, (), None)
+        return [Rejection(place, "unfetchable", f"{error.str()} (tried {TRIES} times)")]
 
     def _judge(self, error: KafkaError) -> None:
         """Log an error that passes; raise one that does not.
@@ -197,48 +235,6 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
                 self._known,
             )
 
-    def _first_offset(self, start: str) -> int:
-        """Return where to begin; a broker that is away is waited for.
-
-        Raises:
-            ServiceError: the offsets cannot be read, now or later.
-        """
-        where = f"the offsets of partition {self._partition} of {self._topic}"
-        while True:
-            try:
-                low, high = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, self._partition), timeout=ANSWER_S
-                )
-                return int(low) if start == "earliest" or self._is_new() else int(high)
-            except KafkaException as error:
-                reason = error.args[0]
-                if not (reason.retriable() or reason.code() in _PASSING):
-                    raise ServiceError(f"{where} cannot be read: {reason.str()}") from error
-                _log.warning("%s: %s; trying again", where, reason.str())
-                STOPPING.check("Kafka")
-                time.sleep(RETRY_S)
-                self._look_for_leader()
-
-    def _look_for_leader(self) -> None:
-        """Ask any broker who leads now; by itself the client goes on asking one that has died."""
-        try:
-            self._consumer.list_topics(self._topic, timeout=ANSWER_S)
-        except KafkaException as error:
-            _log.debug("the leader cannot be asked for: %s", error.args[0].str())
-
-    def _is_new(self) -> bool:
-        """Whether the flow has read other partitions before, and never this one.
-
-        Then what is in it came after the flow had begun, and none of it may be left out.
-
-        Raises:
-            KafkaException: the committed positions cannot be read.
-        """
-        places = [TopicPartition(self._topic, number) for number in range(self._known)]
-        committed = self._consumer.committed(places, timeout=ANSWER_S)
-        read = {place.partition for place in committed if place.offset >= 0}
-        return bool(read) and self._partition not in read
-
     def _report_lag(self) -> None:
         # Known from the last fetch, so this asks nobody.
         _, high = self._consumer.get_watermark_offsets(
@@ -251,7 +247,11 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
 def record_of(message: Message) -> Record:
     """Return what the client has read, as it came."""
     kind, timestamp = message.timestamp()
-    headers: Any = message.headers() or ()  # with bytes alone, where the types allow text too
+    unreadable = ""
+    try:
+        headers: Any = _headers(message) or ()  # with bytes alone, where the types allow text too
+    except SystemError as error:  # the client makes text of their names
+        headers, unreadable = (), f"the name of a header is not UTF-8: {error.__cause__}"
     return Record(
         # There is no message without topic, partition and offset.
         message.topic() or "",
@@ -261,4 +261,5 @@ def record_of(message: Message) -> Record:
         message.value(),
         tuple(headers),
         timestamp if kind and timestamp >= 0 else None,
+        unreadable,
     )

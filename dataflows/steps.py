@@ -91,6 +91,7 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
             if self._minutes.newest_first():
                 this_worker().sources[self._source] = self._minutes.newest_ms
             this_worker().resumed.add(self._source)
+            this_worker().restored = True
 
     def on_batch(self, values: list[Partial | Order]) -> tuple[Iterable[tuple[int, Told]], bool]:
         """Return deltas and orders by slot of the minute.

@@ -202,6 +202,7 @@ class Heartbeat:
             except redis.RedisError as error:
                 # The writer of the panes reports and waits; a missed beat shows by itself.
                 _log.debug("no heartbeat: %s", error)
+                self._client.connection_pool.disconnect()  # there may be another server by now
             time.sleep(PERIOD_S)
 
     def _beat(self) -> None:

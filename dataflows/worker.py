@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Worker", "this_worker"]
+__all__ = ["Worker", "any_restored", "this_worker"]
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class Worker:
     Attributes:
         sources: newest event time (epoch ms) of those that have minutes in its state.
         resumed: those whose minutes came from a snapshot and have to be told again.
+        restored: whether anything was accepted before the last start.
         head_ms: newest event time (epoch ms) that the worker has read, of any source.
         asked: minutes that were asked to tell their panes for a Redis that has lost them.
         written: minutes that have told them, and are in Redis.
@@ -23,9 +24,15 @@ class Worker:
 
     sources: dict[str, int] = field(default_factory=dict)
     resumed: set[str] = field(default_factory=set)
+    restored: bool = False
     head_ms: int = 0
     asked: int = 0
     written: int = 0
+
+
+def any_restored() -> bool:
+    """Whether any worker of this process goes on with what was accepted before the last start."""
+    return any(worker.restored for worker in list(_by_thread.values()))
 
 
 _by_thread: Final[dict[int, Worker]] = {}

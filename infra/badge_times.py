@@ -23,9 +23,9 @@ import redis
 from bytewax.recovery import init_db_dir
 from confluent_kafka import Producer
 
-from dataflows.clients import ensure_topics
 from dataflows.keys import Keys
 from dataflows.settings import Settings
+from dataflows.topics import ensure_topics
 from infra.embedded import broker, redis_server
 from infra.ports import LOOPBACK, Ports
 from infra.supervisor import Program

@@ -6,16 +6,17 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from dataflows.clients import CONNECT_S, MESSAGE_BYTES, consumer, open_client, partitions_of
+from dataflows.clients import CONNECT_S, MESSAGE_BYTES, consumer, open_client
 from dataflows.contract import Record
 from dataflows.dead_letters import DeadLetter, Outgoing
 from dataflows.settings import Settings
 from dataflows.source import record_of
+from dataflows.topics import partitions_of
 from infra.offsets import OffsetReader, Offsets
 from models.errors import ServiceError
 
@@ -133,17 +134,17 @@ class Box:
                     progress[reason] = {} if again else transactions.committed(reason, list(end))
                 if letter.offset < progress[reason].get(place, 0):
                     continue
-                if letter.replays and not again:
-                    done.looped += 1
-                    continue
-                value = letter.original.value or self._value(letter)
-                if value is None:
+                whole = self._whole(letter) if letter.shortened else letter
+                if whole is None or reason == "unfetchable":
                     original = letter.original
                     done.gone.append((original.topic, original.partition, original.offset))
                     continue
+                if whole.replays and not again:
+                    done.looped += 1
+                    continue
                 done.sent[reason] += 1
                 if not dry_run:
-                    batch.append((letter, letter.replayed(value)))
+                    batch.append((whole, whole.replayed()))
                 if len(batch) >= BATCH:
                     transactions.send(batch)
                     batch = []
@@ -151,11 +152,9 @@ class Box:
                 transactions.send(batch)
         return done
 
-    def _value(self, letter: DeadLetter) -> bytes | None:
-        """Fetch a value that the topic of dead letters did not let in from where it stood."""
+    def _whole(self, letter: DeadLetter) -> DeadLetter | None:
+        """Fetch what the topic of dead letters did not let in from where it stood, if it does."""
         original = letter.original
-        if not letter.value_bytes:
-            return b""
         place = TopicPartition(original.topic, original.partition, original.offset)
         reader = consumer(self._kafka)
         try:
@@ -163,7 +162,7 @@ class Box:
             message = reader.poll(CONNECT_S)
             if message is None or message.error() or message.offset() != original.offset:
                 return None
-            return record_of(message).value
+            return replace(letter, original=record_of(message))
         finally:
             reader.close()
 

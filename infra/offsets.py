@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Self
 
@@ -12,9 +14,12 @@ from dataflows.clients import open_client
 from dataflows.contract import Record
 from dataflows.settings import KafkaSettings
 from dataflows.source import record_of
+from dataflows.unfetchable import Unfetchable
 from models.errors import ServiceError
 
 __all__ = ["OffsetReader", "Offsets"]
+
+_log = logging.getLogger(__name__)
 
 Offsets = dict[int, int]  # partition → offset
 BATCH = 1000
@@ -88,12 +93,14 @@ class OffsetReader:
     ) -> Iterator[Record]:
         """Yield the records of a topic from `start` to before `end` of each partition, in no order.
 
-        What is in neither begins at 0.
+        What is in neither begins at 0. What cannot be fetched is logged and passed over.
 
         Raises:
             ServiceError: the broker gives no more, or an offset is gone.
         """
         left = {n: offset for n, offset in end.items() if start.get(n, 0) < offset}
+        next_offset = {n: start.get(n, 0) for n in left}
+        unfetchable: dict[int, Unfetchable] = defaultdict(Unfetchable)
         self._consumer.assign([TopicPartition(topic, n, start.get(n, 0)) for n in left])
         deadline = time.monotonic() + ANSWER_S
         try:
@@ -105,14 +112,25 @@ class OffsetReader:
                     raise ServiceError(f"Kafka gives no more records of {topic!r}")
                 for message in messages:
                     partition, offset = message.partition() or 0, message.offset() or 0
-                    error = message.error()
-                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                        raise ServiceError(f"{topic!r} cannot be read: {error.str()}")
                     if partition not in left:
                         continue  # read to its end already; it has grown meanwhile
-                    if error is None and offset < left[partition]:
-                        yield record_of(message)
-                    if offset + (error is None) >= left[partition]:
+                    offset, error = max(offset, next_offset[partition]), message.error()
+                    reached = offset + 1
+                    if error is None:
+                        if offset < left[partition]:
+                            yield record_of(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        reached = offset
+                    elif not Unfetchable.is_one(error):
+                        raise ServiceError(f"{topic!r} cannot be read: {error.str()}")
+                    elif unfetchable[partition].is_to_pass(offset):
+                        where = f"partition {partition} of {topic}, offset {offset}"
+                        _log.warning("%s cannot be fetched: %s", where, error.str())
+                        self._consumer.seek(TopicPartition(topic, partition, reached))
+                    else:
+                        continue
+                    next_offset[partition] = reached
+                    if reached >= left[partition]:
                         del left[partition]
         finally:
             self._consumer.unassign()
@@ -141,7 +159,8 @@ class OffsetReader:
                         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
                     continue
                 error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                answers = error is None or error.code() == KafkaError._PARTITION_EOF
+                if error is not None and not (answers or Unfetchable.is_one(error)):
                     raise KafkaException(error)
                 answered = by_partition[message.partition()]
                 _, ends[answered.partition] = self._consumer.get_watermark_offsets(

@@ -16,25 +16,20 @@ from bytewax.recovery import init_db_dir
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from dataflows.blocks import MINUTE_S
-from dataflows.clients import (
-    MESSAGE_BYTES,
-    consumer,
-    ensure_topics,
-    partitions_of,
-    producer,
-    redis_client,
-)
+from dataflows.clients import consumer, producer, redis_client
 from dataflows.contract import Envelope, Rejection, open_envelope
 from dataflows.edge import read_faces
 from dataflows.keys import ALL_SOURCES, Keys
 from dataflows.panes import Pane
 from dataflows.settings import Settings
 from dataflows.source import record_of
+from dataflows.topics import ensure_topics, partitions_of
 from infra import embedded
 from infra.interrupts import interruptible
 from infra.pane_load import START_S, Load
 from infra.ports import LOOPBACK, Ports
 from infra.supervisor import Program, Supervisor
+from models.options import Limits
 from models.wheels import fetch
 
 __all__ = ["Rates", "flow_rates", "kafka_rates", "steady_rate"]
@@ -181,7 +176,7 @@ def _read(messages: list[Message]) -> list[Envelope]:
     """Do what the flow does to know an event, with the same functions."""
     envelopes = []
     for message in messages:
-        envelope = open_envelope(record_of(message), MESSAGE_BYTES)
+        envelope = open_envelope(record_of(message), Limits())
         if isinstance(envelope, Rejection) or read_faces(envelope.value) is None:
             raise SystemExit(f"error: an event is not accepted: {envelope}")
         envelopes.append(envelope)

@@ -13,9 +13,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from dataflows.clients import MESSAGE_BYTES, ensure_topics, open_client
+from dataflows.clients import MESSAGE_BYTES, open_client
 from dataflows.contract import format_time
 from dataflows.settings import Settings
+from dataflows.topics import ensure_topics
 from infra.frames import Item
 
 __all__ = ["Sender", "Tally", "progress_line", "send_all"]

@@ -13,9 +13,10 @@ from pathlib import Path
 from bytewax.recovery import init_db_dir
 from rich.table import Table
 
-from dataflows.clients import check_redis, ensure_topics, redis_location
+from dataflows.clients import check_redis, redis_location
 from dataflows.settings import Settings
 from dataflows.stopping import NO_USE
+from dataflows.topics import ensure_topics
 from infra import embedded
 from infra.ports import LOOPBACK, Ports
 from infra.summary import Ledger

@@ -55,6 +55,13 @@ class Limits(BaseModel):
         ge=1,
         description="Most pixels of one picture by its header; checked before pixels are decoded.",
     )
+    max_header_bytes: int = Field(
+        default=1024,
+        ge=64,
+        le=65_536,
+        description="Longest header of the contract of one event, in bytes: its id and its source "
+        "are part of what is written of it.",
+    )
 
 
 class TextCleaning(BaseModel):

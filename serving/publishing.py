@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from dataflows.clients import MESSAGE_BYTES, ensure_topics, open_client
+from dataflows.clients import MESSAGE_BYTES, open_client
 from dataflows.dead_letters import Outgoing
 from dataflows.settings import Settings
+from dataflows.topics import ensure_topics
 from models.errors import ServiceError
 from serving.problems import Problem
 

@@ -154,7 +154,7 @@ def _check(
     limits = settings.limits
     topic = settings.kafka.topic
     opened = open_envelope(
-        Record(topic, 0, 0, record.key, record.value, record.headers, now_ms), limits.max_bytes
+        Record(topic, 0, 0, record.key, record.value, record.headers, now_ms), limits
     )
     if isinstance(opened, Rejection):
         raise Problem(opened.reason, opened.detail)

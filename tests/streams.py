@@ -19,10 +19,11 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pydantic import SecretStr
 from waiting import PATIENCE_S, wait_for
 
-from dataflows.clients import ensure_topics, partitions_of, producer
+from dataflows.clients import producer
 from dataflows.keys import Keys
 from dataflows.panes import Pane
 from dataflows.settings import KafkaSettings, RedisSettings, Settings
+from dataflows.topics import ensure_topics, partitions_of
 from infra.offsets import OffsetReader
 
 ROOT = Path(__file__).parents[1]

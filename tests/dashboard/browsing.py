@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import socketserver
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from chromium import CHROMIUM
 
-__all__ = ["MARKS", "Camera", "badge", "even", "grow", "line", "slow_way"]
+__all__ = ["MARKS", "Camera", "badge", "even", "grow", "line"]
 
 MARKS = [
     pytest.mark.browser,
@@ -45,42 +40,6 @@ class Camera:
             self._writer.face("camera-1", time.time(), "happiness")
             self._writer.face("camera-2", time.time(), "sadness")
             self._writer.heartbeat()
-
-
-@contextmanager
-def slow_way(port: int, websocket_s: float) -> Iterator[str]:
-    """Pass connections on to a server on this machine; those of websockets only after a while."""
-
-    class Way(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            first = self.request.recv(65_536)
-            if b"upgrade: websocket" in first.lower():
-                time.sleep(websocket_s)
-            with socket.create_connection(("127.0.0.1", port)) as server:
-                server.sendall(first)
-                back = threading.Thread(target=pass_on, args=(server, self.request))
-                back.start()
-                pass_on(self.request, server)
-                back.join()
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        block_on_close = False
-
-    with Server(("127.0.0.1", 0), Way) as way:
-        thread = threading.Thread(target=way.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{way.server_address[1]}"
-        way.shutdown()
-        thread.join()
-
-
-def pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Pass bytes on until one side has had enough."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
 
 
 def badge(page: Any, state: str) -> None:

@@ -6,7 +6,8 @@ import signal
 from typing import Any
 
 import pytest
-from browsing import MARKS, badge, even, grow, line, slow_way
+from browsing import MARKS, badge, even, grow, line
+from way import Way
 
 pytestmark = MARKS
 
@@ -187,8 +188,12 @@ def test_a_page_connects_over_a_slow_way(
 ) -> None:
     dashboard = start_dashboard(REDIS__URL=redis_server.url)
     camera()
-    with slow_way(int(dashboard.url.rsplit(":", 1)[1]), websocket_s=8) as url:
-        page.goto(url)
+
+    def delay_s(first: bytes) -> float:
+        return 8.0 if b"upgrade: websocket" in first.lower() else 0.0
+
+    with Way(int(dashboard.url.rsplit(":", 1)[1]), delay_s) as way:
+        page.goto(f"http://127.0.0.1:{way.port}")
         badge(page, "live")
         page.wait_for_selector("#main", state="visible")
         grow(page, 2)

@@ -13,7 +13,9 @@ from dataflows.contract import (
     open_envelope,
     parse_time,
 )
+from models.options import Limits
 
+LIMITS = Limits(max_bytes=100, max_header_bytes=300)
 NOW_MS = 1_700_000_000_000
 
 
@@ -27,13 +29,13 @@ def record(
 
 
 def opened(given: Record) -> Envelope:
-    result = open_envelope(given, max_bytes=100)
+    result = open_envelope(given, LIMITS)
     assert isinstance(result, Envelope), result
     return result
 
 
 def reason(given: Record) -> str:
-    result = open_envelope(given, max_bytes=100)
+    result = open_envelope(given, LIMITS)
     assert isinstance(result, Rejection), result
     assert result.record is given
     assert result.detail
@@ -116,7 +118,18 @@ def test_times_are_rounded_down_to_milliseconds_and_zones_are_known() -> None:
     assert parse_time("1970-01-01t00:00:00z") == 0
 
 
+@pytest.mark.parametrize("name", ["ce_id", "CE_Source", "ce_time", "content-type"])
+def test_a_header_of_the_contract_has_a_limit_and_others_have_none(name: str) -> None:
+    long = b"x" * (LIMITS.max_header_bytes + 1)
+    assert reason(record(headers=((name, long),))) == "bad_header"
+    assert opened(record(headers=(("mine", long), ("ce_id", long[1:])))).id == "x" * 300
+
+
+def test_a_record_whose_headers_cannot_be_read_is_refused() -> None:
+    assert reason(record()._replace(unreadable="not UTF-8")) == "bad_header"
+
+
 @given(st.binary(max_size=50), st.binary(max_size=50), st.binary(max_size=50))
 def test_no_bytes_raise(value: bytes, header: bytes, key: bytes) -> None:
     headers = (("ce_time", header), ("ce_source", header), ("content-type", header))
-    open_envelope(record(value, headers, key), max_bytes=100)
+    open_envelope(record(value, headers, key), LIMITS)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis
+from pydantic import SecretStr
 from streams import Sent, Stream
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
+from way import Way
 
 from dataflows.contract import Record, Rejection
 from dataflows.keys import Keys
@@ -47,29 +51,107 @@ def test_a_redis_that_is_away_is_waited_for(environment: dict[str, str], tmp_pat
                 flow.settle(50)
 
 
-def test_only_what_was_refused_is_written_again(settings: Settings) -> None:
-    """A key of the wrong type stands in the way, and is removed while the sink tries again."""
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
     client = redis.Redis.from_url(settings.redis.url.get_secret_value(), decode_responses=True)
+    yield client
+    client.close()
+
+
+def test_only_what_was_refused_is_written_again(settings: Settings, client: redis.Redis) -> None:
+    """A user who may write panes and no rolling windows, and then may."""
     keys = Keys(settings.redis.prefix)
-    client.set(keys.rolling("a", 10), "in the way")
-    sink = PaneSink(settings.redis).build("step", 0, 1)
+    allowed = ["~*:pane:*", "~*:sources", "~*:updates", "&*", "+@all"]
+    client.execute_command("ACL", "SETUSER", keys.prefix, "on", ">secret", *allowed)
+    url = settings.redis.url.get_secret_value().replace("//", f"//{keys.prefix}:secret@")
+    there = settings.redis.model_copy(update={"url": SecretStr(url)})
+    sink = PaneSink(there).build("step", 0, 1)
+    before = refusals(client, "NOPERM")
     writing = threading.Thread(target=sink.write_batch, args=([UPDATE],))
     writing.start()
-
-    def refused() -> int:
-        return int(client.info("errorstats").get("errorstat_WRONGTYPE", {}).get("count", 0))
-
-    before = refused()
-    wait_for(lambda: refused() >= before + 3)
+    wait_for(lambda: refusals(client, "NOPERM") >= before + 3)
     assert client.hexists(keys.pane(1, "a", 60), "60")
     assert writing.is_alive()
-    client.delete(keys.rolling("a", 10))
-    writing.join(timeout=30)
+    client.execute_command("ACL", "SETUSER", keys.prefix, "~*")
+    writing.join(timeout=PATIENCE_S)
     assert not writing.is_alive()
     assert client.hget(keys.rolling("a", 10), "as_of") == "60"
     assert client.xlen(keys.updates) == 1
     sink.close()
-    client.close()
+
+
+def refusals(client: redis.Redis, kind: str) -> int:
+    """Return how many commands Redis has refused for this reason."""
+    return int(client.info("errorstats").get(f"errorstat_{kind}", {}).get("count", 0))
+
+
+def test_a_key_of_another_type_makes_room_and_is_kept(
+    settings: Settings, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Keys(settings.redis.prefix)
+    ours = [
+        keys.pane(1, "a", 60),
+        keys.rolling("a", 10),
+        keys.sources,
+        keys.updates,
+    ]
+    for key in ours:
+        client.set(key, f"somebody's, at {key}")
+    client.set(keys.witness(0), "this server")
+    sink = PaneSink(settings.redis).build("step", 0, 1)
+    sink.write_batch([UPDATE])
+    assert client.hget(ours[0], "60") == UPDATE[1].panes[1][60].encode()
+    assert client.hget(keys.rolling("a", 10), "as_of") == "60"
+    assert client.zscore(keys.sources, "a") == 60_000
+    assert client.xlen(keys.updates) == 1
+    for key in ours:
+        (aside,) = client.keys(f"sentistream-aside:*:{key}")
+        assert client.get(aside) == f"somebody's, at {key}"
+        assert client.ttl(aside) == -1
+        assert f"the key {key!r} has not the type of the contract" in caplog.text
+    # What else was under the names of panes has to be written again.
+    assert not client.exists(keys.witness(0))
+    sink.close()
+
+
+def test_what_is_refused_beside_the_panes_is_left_out(
+    settings: Settings, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Keys(settings.redis.prefix)
+    client.execute_command("ACL", "SETUSER", keys.prefix, "on", ">secret", "~none", "&*", "+@all")
+    url = settings.redis.url.get_secret_value().replace("//", f"//{keys.prefix}:secret@")
+    there = settings.redis.model_copy(update={"url": SecretStr(url)})
+    sink = RejectionSink(there).build("step", 0, 1)
+    sink.write_batch([Rejection(Record("t", 0, 0, None, None, (), None), "bad_json", "no")])
+    assert f"an entry of {keys.rejections} is left out" in caplog.text
+    client.execute_command("ACL", "SETUSER", keys.prefix, "~*")
+    client.set(keys.rejections, "somebody's")
+    sink.write_batch([Rejection(Record("t", 0, 1, None, None, (), None), "bad_json", "no")])
+    assert [fields["offset"] for _, fields in client.xrange(keys.rejections)] == ["1"]
+    sink.close()
+
+
+def test_after_a_failover_behind_one_address_the_new_server_is_written_to(
+    settings: Settings, tmp_path: Path
+) -> None:
+    keys = Keys(settings.redis.prefix)
+    with Ports() as ports, Supervisor(tmp_path) as servers:
+        old, new = ports.free(), ports.free()
+        for port in (old, new):
+            directory = tmp_path / str(port)
+            directory.mkdir()
+            program = embedded.redis_server(port, directory)
+            servers.start(replace(program, name=f"redis-{port}"))
+        with Way(old) as way:
+            url = SecretStr(f"redis://127.0.0.1:{way.port}/0")
+            there = settings.redis.model_copy(update={"url": url})
+            sink = PaneSink(there).build("step", 0, 1)
+            sink.write_batch([UPDATE])
+            way.target = new  # for new connections; the old one stays
+            redis.Redis(port=old).execute_command("REPLICAOF", "127.0.0.1", new)
+            sink.write_batch([UPDATE])
+            assert redis.Redis(port=new).hget(keys.rolling("a", 10), "as_of") == b"60"
+            sink.close()
 
 
 def test_what_was_sent_before_a_new_connection_is_never_written_late(settings: Settings) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.rejections import RejectionLimits
+from dataflows.rejections import ENOUGH, RejectionLimits
 from dataflows.settings import RejectionSettings
 
 
@@ -38,6 +38,21 @@ def test_a_share_is_taken_of_a_full_window_alone() -> None:
 @pytest.mark.parametrize("reasons", [["x"] * 50, ["x", None] * 50])
 def test_limits_can_be_switched_off(reasons: list[str | None]) -> None:
     assert limits(1, 10, 0).count(reasons) is None
+
+
+def test_when_the_topic_is_the_right_one_broken_events_stop_nobody() -> None:
+    few = limits(0.5, 100, 4)
+    assert few.count([None] * ENOUGH) is None
+    assert few.count(["bad_json"] * 500) is None
+    # What the models fail on counts still, and what is broken in between does not break the row.
+    assert few.count(["scoring_failed", "bad_json"] * 3) is None
+    assert few.count(["scoring_failed"]) is not None
+
+
+def test_a_topic_that_was_right_before_the_last_start_is_right() -> None:
+    settings = RejectionSettings(share=0.5, of_last=10, in_a_row=4)
+    assert RejectionLimits(settings, lambda: True).count(["bad_json"] * 50) is None
+    assert RejectionLimits(settings, lambda: False).count(["bad_json"] * 50) is not None
 
 
 @given(

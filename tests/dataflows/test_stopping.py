@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from streams import Sent, Stream, recovery
 
-from dataflows.clients import partitions_of
 from dataflows.stopping import NO_USE, Stopping
+from dataflows.topics import partitions_of
 from models.errors import ServiceError
 from models.observation import EXPRESSIONS
 

@@ -14,6 +14,7 @@ from infra.pane_kafka import steady_rate
 from infra.pane_load import THEIR_LENGTH_S, Load, our_flow, their_flow
 from infra.pane_state import Epochs
 from models.observation import observe_face
+from models.options import Limits
 
 LOAD = Load(sources=7, per_s=20)
 
@@ -40,7 +41,7 @@ def test_both_flows_count_every_event() -> None:
 
 def test_records_are_the_same_events() -> None:
     for record, event in zip(LOAD.records(200), LOAD.events(200), strict=True):
-        envelope = open_envelope(record, 1000)
+        envelope = open_envelope(record, Limits())
         assert isinstance(envelope, Envelope)
         assert (envelope.source, envelope.time_ms) == (
             event.envelope.source,

@@ -10,11 +10,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from typer.testing import CliRunner, Result
 from waiting import wait_for
 
-from dataflows.clients import ensure_topics, producer
+from dataflows.clients import producer
 from dataflows.contract import Record, Rejection
 from dataflows.dead_letters import Outgoing, dead_letter, without_value
 from dataflows.settings import Settings, get_settings, load_settings
 from dataflows.source import record_of
+from dataflows.topics import ensure_topics
 from infra import dlq
 from infra.cli import app
 from infra.dlq import Box

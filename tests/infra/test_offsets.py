@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
-from dataflows.clients import ensure_topics, open_client
+from dataflows.clients import open_client
 from dataflows.settings import Settings
+from dataflows.topics import ensure_topics
 from infra.offsets import OffsetReader
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dataflows.clients import ensure_topics, producer, redis_client
+from dataflows.clients import producer, redis_client
 from dataflows.contract import Record
 from dataflows.feedback import Correction, correction_record
 from dataflows.keys import Keys
 from dataflows.settings import KafkaSettings, Settings
+from dataflows.topics import ensure_topics
 from infra.cli import app
 from infra.offsets import OffsetReader
 from infra.ports import Ports

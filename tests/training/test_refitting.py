@@ -17,9 +17,10 @@ from tiny_rafdb import jpeg, write_tar
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from dataflows.clients import ensure_topics, producer
+from dataflows.clients import producer
 from dataflows.feedback import Correction, correction_record
 from dataflows.settings import Settings
+from dataflows.topics import ensure_topics
 from infra.cli import app as sentistream
 from models.bundle import load_bundle
 from models.encoder import Encoder

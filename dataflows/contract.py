@@ -35,7 +35,8 @@ REASONS: Final = {
     "unknown_type": "There is no content type and the first bytes are of no known one.",
     "unsupported_type": "The content type is not one of the contract.",
     "broken_image": "The picture cannot be decoded.",
-    "too_many_pixels": "The picture has more pixels than `limits.max_pixels`.",
+    "too_many_pixels": "The picture has more pixels than `limits.max_pixels`, takes as much to "
+    "decode as so many, or has a side over `limits.max_image_side`.",
     "bad_utf8": "The text is not UTF-8.",
     "empty_text": "Nothing is left of the text without white space, names of users and links.",
     "bad_json": "The value is no JSON object, or a field has the wrong type.",

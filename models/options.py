@@ -53,7 +53,12 @@ class Limits(BaseModel):
     max_pixels: int = Field(
         default=50_000_000,
         ge=1,
-        description="Most pixels of one picture by its header; checked before pixels are decoded.",
+        description="Most pixels of one picture by its header, and of those that are decoded at "
+        "the same time; checked before pixels are decoded. WebP counts twice, and a JPEG once for "
+        "every ten scans.",
+    )
+    max_image_side: int = Field(
+        default=30_000, ge=1, description="Most pixels of the width or height of one picture."
     )
     max_header_bytes: int = Field(
         default=1024,

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+from waiting import PATIENCE_S
 
+from models.decoding import PixelBudget
 from models.errors import ContentError
 from models.options import Limits
 from models.pictures import decode_picture
@@ -97,6 +102,84 @@ def test_a_picture_at_the_limit_is_taken() -> None:
     assert decode_picture(value, Limits(max_pixels=100)).image.size == (10, 10)
     assert reason(value, Limits(max_pixels=99)) == "too_many_pixels"
     assert reason(value, Limits(max_bytes=len(value) - 1)) == "too_large"
+
+
+def with_scans(width: int, height: int, scans: int) -> bytes:
+    """A JPEG with its last scan again and again."""
+    picture = encoded(Image.new("RGB", (width, height)), "JPEG", progressive=True)
+    start = picture.rindex(b"\xff\xda")
+    return picture[:start] + picture[start:-2] * scans + picture[-2:]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
+    assert reason(with_scans(1000, 1000, 5000)) == "too_many_pixels"
+    assert decode_picture(with_scans(64, 64, 5), LIMITS).image.size == (64, 64)
+    # An ordinary progressive one counts once.
+    value = encoded(Image.new("RGB", (100, 100)), "JPEG", progressive=True)
+    assert decode_picture(value, Limits(max_pixels=10_000)).image.size == (100, 100)
+
+
+def test_a_webp_counts_twice_and_a_side_has_a_limit() -> None:
+    value = encoded(Image.new("RGB", (100, 100)), "WEBP")
+    assert reason(value, Limits(max_pixels=19_999)) == "too_many_pixels"
+    assert decode_picture(value, Limits(max_pixels=20_000)).image.size == (100, 100)
+    assert reason(png(1, 40_000_000, b"none")) == "too_many_pixels"
+
+
+def test_what_is_transparent_is_white() -> None:
+    image = Image.new("RGBA", (8, 8), (200, 10, 10, 0))
+    assert not (decode_picture(encoded(image, "PNG"), LIMITS).pixels != 255).any()
+    assert not (decode_picture(encoded(image, "WEBP", lossless=True), LIMITS).pixels != 255).any()
+
+
+def test_metadata_that_are_huge_or_broken_do_not_cost_the_picture() -> None:
+    image = Image.new("RGB", (8, 8), "red")
+    notes = PngInfo()
+    notes.add_text("comment", "x" * 3_000_000, zip=True)
+    value = encoded(image, "PNG", pnginfo=notes, icc_profile=bytes(3_000_000))
+    # A text whose checksum is wrong.
+    value = value.replace(b"zTXtcomment", b"zTXtCOMMENT")
+    assert (decode_picture(value, LIMITS).pixels[0, 0] == (255, 0, 0)).all()
+
+
+@given(st.integers(0, 65_535), st.integers(0, 65_535), st.integers(0, 2**32 - 1), st.binary())
+def test_any_orientation_tag_leaves_the_picture(
+    kind: int, count: int, value: int, more: bytes
+) -> None:
+    tag = struct.pack("<HHII", 0x0112, kind, count, value)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + tag + more
+    plain = encoded(Image.new("RGB", (40, 20), "red"), "JPEG")
+    app1 = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    picture = decode_picture(plain[:2] + app1 + plain[2:], LIMITS)
+    assert picture.image.size in ((40, 20), (20, 40))
+    assert picture.pixels[5, 5, 0] > 200
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_are_those_of_the_standard(orientation: int, kind: str) -> None:
+    stored = Image.fromarray(np.arange(384, dtype=np.uint8).reshape(16, 24))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    value = encoded(stored.convert("RGB"), kind, exif=exif)
+    with Image.open(io.BytesIO(value)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert (decode_picture(value, LIMITS).pixels == expected).all()
+
+
+def test_large_pictures_of_several_threads_wait_for_each_other() -> None:
+    budget, most, seen = PixelBudget(), 100, []
+    barrier = threading.Barrier(4)
+
+    def decode(pixels: int) -> None:
+        barrier.wait(PATIENCE_S)
+        with budget.take(pixels, most):
+            seen.append(budget._taken)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(decode, pixels) for pixels in (60, 60, 60, 500)]:
+            done.result(PATIENCE_S)
+    assert sorted(seen) == [60, 60, 60, 500]  # each alone, and none waits for ever
 
 
 def test_a_gif_is_refused_whatever_it_is_called() -> None:

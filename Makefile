@@ -26,7 +26,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 
-# A stamp remembers what was installed last. uv is a sixth of the time where it is there; pip is always.
+# A stamp remembers what was installed last. uv is much quicker where it is there; pip always is.
 PINS := pyproject.toml constraints.txt
 UV := $(shell command -v uv)
 INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet \

@@ -57,7 +57,8 @@ class AlertLogic(StatefulBatchLogic[tuple[str, Update | int], Alert, tuple[str, 
                 if self._watch.forgotten(value):
                     return [*told, *self._watch.leave()], True
                 continue
-            told += self._watch.apply(value.panes.get(1, {}))
+            until = value.as_of if self._source == ALL_SOURCES else None
+            told += self._watch.apply(value.panes.get(1, {}), until)
             if value.rewritten:
                 told += self._watch.firing  # Redis has lost them
         return told, False
@@ -95,7 +96,7 @@ class _Silences(StatelessSourcePartition[tuple[str, int]]):
             raise StopIteration
         self._awake = datetime.now(UTC) + LOOK_EVERY
         worker = this_worker()
-        head = worker.head_ms // 1000
+        head = worker.head.shared_ms // 1000
         told, self._told = self._told, {}
         news = []
         for source, newest_ms in worker.sources.items():

@@ -119,10 +119,14 @@ class Watch:
             self.firing,
         )
 
-    def apply(self, panes: Mapping[int, Pane]) -> list[Alert]:
-        """Take panes by second (epoch s), and return what there is to tell."""
+    def apply(self, panes: Mapping[int, Pane], until: int | None = None) -> list[Alert]:
+        """Take panes by second (epoch s), and return what there is to tell.
+
+        Those after `until`, where the head of all sources is, wait until it gets there; of what is
+        very far ahead of it nothing is kept.
+        """
         for second, pane in panes.items():
-            if second > self._judged:
+            if second > self._judged and (until is None or second <= until + FORGET_S):
                 self._pending[second] = (
                     pane.n,
                     pane.valence_sum,
@@ -130,7 +134,10 @@ class Watch:
                     pane.confidence_sum,
                     pane.negative,
                 )
-                self._newest = max(self._newest, second)
+                if until is None or second <= until:
+                    self._newest = max(self._newest, second)
+        if until is not None:
+            self._newest = max(self._newest, until)
         return list(self._settle(self._newest - self._options.settle_s))
 
     def hear(self, head: int) -> list[Alert]:

@@ -30,7 +30,8 @@ REASONS: Final = {
     "bad_source": "The source is `*`, too long, or has control characters.",
     "bad_time": "The event time is no RFC 3339 time with a zone, is not within the years 1970 to "
     "9999, or there is none at all.",
-    "future_time": "The event time is more than 60 s after the record's own timestamp.",
+    "future_time": "The event time is further ahead of the record's own timestamp than half of the "
+    "smallest window of `windows`, or 60 s.",
     "too_late": "The event is further behind the newest one of its source than `lateness_s`.",
     "unknown_type": "There is no content type and the first bytes are of no known one.",
     "unsupported_type": "The content type is not one of the contract.",
@@ -49,7 +50,6 @@ REASONS: Final = {
     "the exception.",
 }
 
-FUTURE_MS: Final = 60_000
 END_OF_TIME_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
 SOURCE_CHARS: Final = 256  # a source is part of Redis keys and of the state
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +73,7 @@ class Record(NamedTuple):
     Attributes:
         timestamp_ms: the record's own timestamp in epoch milliseconds; None if it has none.
         unreadable: why its headers could not be read; empty if they could.
+        by_broker: whether the timestamp is of the broker's clock, not of the producer's.
     """
 
     topic: str
@@ -83,6 +84,7 @@ class Record(NamedTuple):
     headers: Headers
     timestamp_ms: int | None
     unreadable: str = ""
+    by_broker: bool = False
 
 
 class Envelope(NamedTuple):
@@ -114,9 +116,12 @@ class Rejection:
     detail: str
 
 
-def open_envelope(record: Record, limits: Limits) -> Envelope | Rejection:
-    """Read identity, source and time of a record, and check its size."""
-    topic, partition, offset, key, value, headers, stamp_ms, unreadable = record
+def open_envelope(record: Record, limits: Limits, ahead_ms: int) -> Envelope | Rejection:
+    """Read identity, source and time of a record, and check its size.
+
+    The time may be up to `ahead_ms` after the record's timestamp.
+    """
+    topic, partition, offset, key, value, headers, stamp_ms, unreadable, _ = record
     if unreadable:
         return Rejection(record, "bad_header", unreadable)
     if not value:
@@ -141,9 +146,10 @@ def open_envelope(record: Record, limits: Limits) -> Envelope | Rejection:
         given = repr(text) if text else f"{time_ms} ms"
         detail = f"{given} is no RFC 3339 time, or not within the years 1970 to 9999"
         return Rejection(record, "bad_time", detail)
-    if stamp_ms is not None and time_ms > stamp_ms + FUTURE_MS:
-        ahead_s = (time_ms - stamp_ms) / 1000
-        detail = f"the event time is {ahead_s:.0f} s after the record's timestamp; 60 s are allowed"
+    if stamp_ms is not None and time_ms > stamp_ms + ahead_ms:
+        ahead_s, allowed_s = (time_ms - stamp_ms) / 1000, ahead_ms / 1000
+        detail = f"the event time is {ahead_s:.1f} s after the record's timestamp; "
+        detail += f"{allowed_s:g} s are allowed. Is the clock of {source!r} right?"
         return Rejection(record, "future_time", detail)
     content_type = texts.get("content-type", "").partition(";")[0].strip().lower()
     return Envelope(

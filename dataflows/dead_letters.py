@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from dataflows.contract import Headers, Record, Rejection
+from dataflows.contract import (
+    END_OF_TIME_MS,
+    REASONS,
+    Headers,
+    Record,
+    Rejection,
+    format_time,
+)
 
 __all__ = ["REPLAYED", "DeadLetter", "Outgoing", "dead_letter", "place_alone", "without_value"]
 
 DETAIL_CHARS: Final = 500  # of a header; more helps nobody
 REPLAYED: Final = "x-replayed"  # how often a record has come back from the dead letters
 VALUE_BYTES: Final = "x-value-bytes"
+EVENT_TIME: Final = "ce_time"
 ADDED: Final = ("x-reason", "x-detail", "x-topic", "x-partition", "x-offset", "x-timestamp")
 
 
@@ -99,7 +107,11 @@ class DeadLetter:
                 timestamp_ms=int(added["x-timestamp"]) if added["x-timestamp"] else None,
             )
             reason, detail = added["x-reason"], added["x-detail"]
-        except (IndexError, KeyError, ValueError) as error:
+            if reason not in REASONS:
+                raise ValueError(f"{reason!r} is no reason")
+            if min(original.partition, original.offset, original.timestamp_ms or 0) < 0:
+                raise ValueError("its place or its timestamp is below 0")
+        except (KeyError, ValueError) as error:
             raise ValueError(
                 f"record {record.offset} in partition {record.partition} of {record.topic} is no "
                 f"dead letter: {error!r}"
@@ -116,10 +128,18 @@ class DeadLetter:
             return 1  # somebody else's header of that name: take it for a loop
 
     def replayed(self) -> Outgoing:
-        """Return the original record with the marker that a loop is noticed by."""
-        original = self.original
+        """Return the original record with the marker that a loop is noticed by.
+
+        Where its timestamp was its event time, that becomes a header: a broker that sets
+        timestamps itself would give it a new one.
+        """
+        original, stamp_ms = self.original, self.original.timestamp_ms
         marker = (REPLAYED, str(self.replays + 1).encode())
         headers = [header for header in original.headers if header[0] != REPLAYED]
+        says = any(name.lower() == EVENT_TIME and value for name, value in headers)
+        if stamp_ms is not None and not says:
+            text = format_time(stamp_ms) if stamp_ms < END_OF_TIME_MS else str(stamp_ms)
+            headers.insert(0, (EVENT_TIME, text.encode()))
         return Outgoing(original.key, original.value, (*headers, marker))
 
 

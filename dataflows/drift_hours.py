@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from dataflows.alerts import DRIFT_RULES, Alert, Rule
 from dataflows.drift import HOUR_S, Model, Sums, measure, merge
 from dataflows.drift_options import DriftOptions
+from dataflows.head import NO_HEAD, Head
 
 __all__ = ["Cell", "DriftPartial", "DriftState", "Hours"]
 
@@ -27,12 +28,14 @@ class DriftPartial:
         sums: by cell.
         models: by kind and version; those of the sums.
         newest_ms: newest event time in the batch, epoch milliseconds.
+        head: of the sources in it; only in the partial of all sources.
     """
 
     source: str
     sums: dict[Cell, Sums] = field(default_factory=dict)
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     newest_ms: int = 0
+    head: Head | None = None
 
 
 class DriftState(NamedTuple):
@@ -40,13 +43,14 @@ class DriftState(NamedTuple):
 
     Attributes:
         source: which; empty before the first event.
-        newest_ms: newest event time, epoch ms.
+        newest_ms: newest event time, or the head of all sources, epoch ms.
         floor: hours (epoch s) before this one have left the state.
         judged: the newest hour that was judged.
         sums: by cell.
         models: by kind and version; those of the sums.
         changed: cells that have changed since they were told last.
         firing: alerts that last.
+        head: of all sources, if it is of them.
     """
 
     source: str = ""
@@ -57,6 +61,7 @@ class DriftState(NamedTuple):
     models: Mapping[tuple[str, str], Model] = {}
     changed: frozenset[Cell] = frozenset()
     firing: tuple[Alert, ...] = ()
+    head: Head = NO_HEAD
 
 
 _NEW: Final = DriftState()
@@ -78,7 +83,7 @@ class Hours:
         state = state or _NEW
         self._lateness_s, self._kept_s, self._options = lateness_s, kept_s, options
         self.source, self.newest_ms = state.source, state.newest_ms
-        self._floor, self._judged = state.floor, state.judged
+        self._floor, self._judged, self._head = state.floor, state.judged, state.head
         self._sums, self._models = dict(state.sums), dict(state.models)
         self._changed = set(state.changed)
         self._firing: dict[str, Alert] = {alert.rule: alert for alert in state.firing}
@@ -94,6 +99,7 @@ class Hours:
             dict(self._models),
             frozenset(self._changed),
             self.firing,
+            self._head,
         )
 
     @property
@@ -117,7 +123,11 @@ class Hours:
             self._models[cell[1:]] = model
             self._changed.add(cell)
         before = self._settled_s()
-        self.newest_ms = max(self.newest_ms, partial.newest_ms)
+        if partial.head is None:
+            self.newest_ms = max(self.newest_ms, partial.newest_ms)
+        else:
+            self._head = partial.head.merge(self._head)
+            self.newest_ms = self._head.time_ms
         settled_s = self._settled_s()
         if before // HOUR_S == settled_s // HOUR_S:
             return []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
@@ -18,7 +19,8 @@ from dataflows.drift import HOUR_S, Model, Sums, count, empty, merge
 from dataflows.drift_hours import Cell, DriftPartial, DriftState, Hours
 from dataflows.drift_options import DriftOptions
 from dataflows.drift_records import encode
-from dataflows.events import Event
+from dataflows.events import Event, confirmed_ms
+from dataflows.head import Head
 from dataflows.keys import ALL_SOURCES, DRIFT_EXPIRY_S, Keys
 from dataflows.redis_writer import Command, Writer
 from dataflows.settings import RedisSettings, Settings
@@ -48,7 +50,7 @@ def drift(
     events: Stream[Event], orders: KeyedStream[Order], settings: Settings
 ) -> tuple[Stream[Told], Stream[Alert]]:
     """Return what Redis is to hold, and what there is to tell of it."""
-    sums = op.flat_map_batch("drift-sums", events, drift_sums)
+    sums = op.flat_map_batch("drift-sums", events, partial(drift_sums, settings.ahead_ms))
     given: KeyedStream[DriftPartial | Order] = op.merge("drift-sums-and-orders", sums, orders)
     found = op.stateful_batch("drift", given, partial(DriftLogic, settings))
     hours = op.filter_map("drift-hours", found, _hours)
@@ -63,8 +65,13 @@ def _alert(item: tuple[str, Told | Alert]) -> Alert | None:
     return item[1] if isinstance(item[1], Alert) else None
 
 
-def drift_sums(events: list[Event]) -> Iterable[tuple[str, DriftPartial]]:
-    """Sum what own bundles have seen in a batch, by source and over all sources."""
+def drift_sums(
+    ahead_ms: int, events: list[Event], clock: Callable[[], float] = time.time
+) -> Iterable[tuple[str, DriftPartial]]:
+    """Sum what own bundles have seen in a batch, by source and over all sources.
+
+    A time that is more than `ahead_ms` ahead of the clock (epoch s) is not confirmed by it.
+    """
     found: dict[str, tuple[dict[Cell, list[int]], dict[tuple[str, str], Model], int]] = {}
     for event in events:
         if not event.seen:
@@ -91,8 +98,10 @@ def drift_sums(events: list[Event]) -> Iterable[tuple[str, DriftPartial]]:
             before = total.sums.get(cell)
             total.sums[cell] = added if before is None else merge(models[cell[1:]], before, added)
         total.models |= models
-        total.newest_ms = max(total.newest_ms, newest_ms)
         partials.append((source, one))
+    newest = {source: one.newest_ms for source, one in partials}
+    scored = (event for event in events if event.seen)
+    total.head = Head.of(newest, confirmed_ms(scored, ahead_ms, int(clock() * 1000)))
     return [(ALL_SOURCES, total), *partials]
 
 
@@ -147,7 +156,7 @@ class DriftLogic(StatefulBatchLogic[DriftPartial | Order, Told | Alert, DriftSta
             self._rewritten = False
 
     def _idle(self) -> bool:
-        horizon = horizon_s(this_worker().head_ms, self._idle_s)
+        horizon = horizon_s(this_worker().head.shared_ms, self._idle_s)
         return 0 < self._hours.newest_ms < horizon * 1000
 
 

@@ -110,7 +110,7 @@ class _Orders(StatelessSourcePartition[tuple[str, Order]]):
     def _idle(self) -> list[str]:
         """Return the sources that no event can reach any more that `*` would count as well."""
         worker = this_worker()
-        horizon_ms = horizon_s(worker.head_ms, self._idle_s) * 1000
+        horizon_ms = horizon_s(worker.head.shared_ms, self._idle_s) * 1000
         now = time.monotonic()
         behind = {
             (source, newest_ms): self._behind.get((source, newest_ms), now)

@@ -178,9 +178,7 @@ class Settings(BaseSettings):
         default=Path(models.__file__).parent,
         description="Folder of the model bundles (default: the ones that come with the package).",
     )
-    batch: int = Field(
-        default=32, ge=1, le=1024, description="Most events that are scored together."
-    )
+    batch: int = Field(default=32, ge=1, le=1024, description="Most events scored together.")
     threads: int = Field(
         default=0,
         ge=0,
@@ -199,6 +197,11 @@ class Settings(BaseSettings):
     def kept_s(self) -> int:
         """Seconds of event time for which panes are kept in the state."""
         return max(self.retention_s, self.lateness_s + 60, max(self.windows) + 60)
+
+    @property
+    def ahead_ms(self) -> int:
+        """Milliseconds that the clock of a source may be ahead: no window holds it alone."""
+        return min(60_000, min(self.windows) * 500)
 
     @property
     def idle_s(self) -> int:

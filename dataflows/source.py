@@ -9,7 +9,13 @@ from operator import methodcaller
 from typing import Any, Final, NotRequired, TypedDict
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from dataflows.clients import consumer
 from dataflows.contract import Envelope, Record, Rejection, open_envelope
@@ -92,7 +98,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
     ) -> None:
         kafka = settings.kafka
         self._topic, self._partition, self._topic_id = kafka.topic, place.partition, place.topic_id
-        self._limits = settings.limits
+        self._limits, self._ahead_ms = settings.limits, settings.ahead_ms
         self._batch = settings.batch
         self._known = place.partitions
         self._consumer = consumer(kafka)
@@ -162,7 +168,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
 
     def _open(self, messages: list[Message]) -> list[Arrival]:
         arrivals: list[Arrival] = []
-        limits, is_late = self._limits, self._lateness.is_late
+        limits, ahead_ms, is_late = self._limits, self._ahead_ms, self._lateness.is_late
         for message in messages:
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
@@ -175,7 +181,7 @@ class _Partition(StatefulSourcePartition[Arrival, PartitionState]):
                 continue
             record = record_of(message)
             self._offset = record.offset + 1
-            arrival = open_envelope(record, limits)
+            arrival = open_envelope(record, limits, ahead_ms)
             if isinstance(arrival, Envelope) and is_late(arrival.source, arrival.time_ms):
                 detail = "the event is too far behind the newest one of "
                 detail += f"{arrival.source!r} in its partition"
@@ -262,4 +268,5 @@ def record_of(message: Message) -> Record:
         tuple(headers),
         timestamp if kind and timestamp >= 0 else None,
         unreadable,
+        kind == TIMESTAMP_LOG_APPEND_TIME,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import add
 from typing import Any, cast
@@ -15,14 +16,15 @@ from dataflows.blocks import (
     Delta,
     Leave,
     Minute,
-    OpenMinutes,
     Order,
     Partial,
     Restore,
     horizon_s,
 )
-from dataflows.events import Event
+from dataflows.events import Event, confirmed_ms
+from dataflows.head import Head
 from dataflows.keys import ALL_SOURCES
+from dataflows.open_minutes import OpenMinutes
 from dataflows.panes import FIELDS, Pane, count
 from dataflows.rolling import Rolling, Update
 from dataflows.telemetry import TELEMETRY
@@ -43,8 +45,13 @@ Told = Delta | Leave | Restore | Order  # what a source tells its minutes
 SEPARATOR = "|"  # of source and slot in a key; the slot has none, so it splits from the end
 
 
-def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
-    """Sum a batch by source, and over all sources, so that little crosses to other workers."""
+def partial_sums(
+    ahead_ms: int, events: list[Event], clock: Callable[[], float] = time.time
+) -> Iterable[tuple[str, Partial]]:
+    """Sum a batch by source, and over all sources, so that little crosses to other workers.
+
+    A time that is more than `ahead_ms` ahead of the clock (epoch s) is not confirmed by it.
+    """
     if not events:
         return ()
     sums: dict[str, tuple[dict[int, list[int]], list[int], list[int]]] = {}
@@ -72,11 +79,13 @@ def partial_sums(events: list[Event]) -> Iterable[tuple[str, Partial]]:
             everything[second] = columns if total is None else [*map(add, total, columns)]
         partials.append((source, Partial(source, panes, max(times_ms), stamps_ms)))
     panes = {second: Pane(*columns) for second, columns in everything.items()}
-    newest_ms = max(partial.newest_ms for _, partial in partials)
+    newest = {source: partial.newest_ms for source, partial in partials}
+    head = Head.of(newest, confirmed_ms(events, ahead_ms, int(clock() * 1000)))
     TELEMETRY.observations.increment(sum(pane.n for pane in panes.values()))
     worker = this_worker()
-    worker.head_ms = max(worker.head_ms, newest_ms)
-    return [(ALL_SOURCES, Partial(ALL_SOURCES, panes, newest_ms)), *partials]
+    worker.head = worker.head.merge(head)
+    everyone = Partial(ALL_SOURCES, panes, head.newest_ms, head=head)
+    return [(ALL_SOURCES, everyone), *partials]
 
 
 class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any]):
@@ -114,10 +123,11 @@ class OpenMinutesLogic(StatefulBatchLogic[Partial | Order, tuple[int, Told], Any
         if order is Order.TELL:
             this_worker().asked += len(minutes)
             return [(self._minutes.slot(minute), order) for minute in minutes]
-        return [(self._minutes.slot(minute), Restore(len(minutes))) for minute in minutes]
+        restore = Restore(len(minutes), self._minutes.head)
+        return [(self._minutes.slot(minute), restore) for minute in minutes]
 
     def _idle(self) -> bool:
-        horizon = horizon_s(this_worker().head_ms, self._idle_s)
+        horizon = horizon_s(this_worker().head.shared_ms, self._idle_s)
         return self._source is not None and self._minutes.newest_ms < horizon * 1000
 
     def _leave(self) -> list[tuple[int, Told]]:
@@ -175,7 +185,7 @@ class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
                 continue
             for value in group:
                 if isinstance(value, Restore):
-                    changes.append(self._minute.restored(value.minutes))
+                    changes.append(self._minute.restored(value))
                 elif value is Order.TELL:
                     # One for each order, since each is counted until it is written.
                     changes.append(self._minute.whole())
@@ -193,8 +203,8 @@ class MinuteLogic(StatefulBatchLogic[Told, Change, Any]):
 class RollingLogic(StatefulBatchLogic[Change, Update, bool]):
     """By source: the rolling windows. What was in them comes back from the minutes."""
 
-    def __init__(self, windows: Sequence[int], resumed: bool | None) -> None:
-        self._rolling = Rolling(windows, resumed=bool(resumed))
+    def __init__(self, windows: Sequence[int], kept_s: int, resumed: bool | None) -> None:
+        self._rolling = Rolling(windows, kept_s, resumed=bool(resumed))
 
     def on_batch(self, values: list[Change]) -> tuple[Iterable[Update], bool]:
         """Return one update for all the changes; the state ends when the source has left."""

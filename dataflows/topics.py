@@ -22,6 +22,7 @@ __all__ = ["ensure_topics", "partitions_of", "topic_id"]
 _log = logging.getLogger(__name__)
 
 PLAIN: Final = "uncompressed"
+BROKER_TIME: Final = "LogAppendTime"
 _NO_TOPIC_ID: Final = ("", "AAAAAAAAAAAAAAAAAAAAAA")  # zero, in base64
 
 
@@ -73,7 +74,12 @@ def _config(name: str, settings: Settings) -> dict[str, str]:
     if name == settings.kafka.topic:
         # The broker unpacks what producers have compressed, and refuses what is too large then: a
         # batch of 4 kB can hold 130 MB, which no client may be made to unpack.
-        return {"compression.type": PLAIN, "max.message.bytes": str(MESSAGE_BYTES)}
+        # Timestamps are of the broker's clock, so that a wrong one elsewhere is noticed.
+        return {
+            "compression.type": PLAIN,
+            "max.message.bytes": str(MESSAGE_BYTES),
+            "message.timestamp.type": BROKER_TIME,
+        }
     if name == settings.kafka.dlq_topic:
         # Whatever the events topic lets in has to fit into the dead letters.
         return {"max.message.bytes": str(MESSAGE_BYTES)}
@@ -86,6 +92,7 @@ def _look_at(admin: AdminClient, topic: str) -> None:
     try:
         found = admin.describe_configs([resource], request_timeout=CONNECT_S)[resource].result()
         compression = found["compression.type"].value
+        stamps = found["message.timestamp.type"].value
     except (KafkaException, KeyError) as error:
         _log.debug("the configuration of %s cannot be read: %s", topic, error)
         return
@@ -97,6 +104,16 @@ def _look_at(admin: AdminClient, topic: str) -> None:
             topic,
             compression,
             PLAIN,
+        )
+    if stamps != BROKER_TIME:
+        _log.warning(
+            "%s has message.timestamp.type=%s: the timestamps are of the producers' clocks. A "
+            "source whose clock is ahead is not noticed, and while a single source sends what is "
+            "not of now, the windows of all sources together stay where they are. Set "
+            "message.timestamp.type=%s",
+            topic,
+            stamps,
+            BROKER_TIME,
         )
 
 

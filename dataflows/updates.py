@@ -21,11 +21,12 @@ def updates(
     events: Stream[Event], orders: KeyedStream[Order], settings: Settings
 ) -> KeyedStream[Update]:
     """Return absolute values by source: sums by batch, then by minute, then by window."""
-    sums = op.flat_map_batch("sum", events, steps.partial_sums)
+    sums = op.flat_map_batch("sum", events, partial(steps.partial_sums, settings.ahead_ms))
     given: KeyedStream[Partial | Order] = op.merge("sums-and-orders", sums, orders)
     opened = partial(steps.OpenMinutesLogic, settings.kept_s, settings.idle_s)
     told = op.stateful_batch("open", given, opened)
     minutes = op.map("by-minute", told, steps.by_minute)
     changes = op.stateful_batch("panes", minutes, steps.MinuteLogic)
     sources = op.map("by-source", changes, steps.by_source)
-    return op.stateful_batch("rolling", sources, partial(steps.RollingLogic, settings.windows))
+    windows = partial(steps.RollingLogic, settings.windows, settings.kept_s)
+    return op.stateful_batch("rolling", sources, windows)

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final
 
+from dataflows.head import NO_HEAD, Head
+
 __all__ = ["Worker", "any_restored", "this_worker"]
 
 
@@ -17,7 +19,7 @@ class Worker:
         sources: newest event time (epoch ms) of those that have minutes in its state.
         resumed: those whose minutes came from a snapshot and have to be told again.
         restored: whether anything was accepted before the last start.
-        head_ms: newest event time (epoch ms) that the worker has read, of any source.
+        head: of the sources that the worker has read.
         asked: minutes that were asked to tell their panes for a Redis that has lost them.
         written: minutes that have told them, and are in Redis.
     """
@@ -25,7 +27,7 @@ class Worker:
     sources: dict[str, int] = field(default_factory=dict)
     resumed: set[str] = field(default_factory=set)
     restored: bool = False
-    head_ms: int = 0
+    head: Head = NO_HEAD
     asked: int = 0
     written: int = 0
 

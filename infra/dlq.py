@@ -43,11 +43,13 @@ class Replayed:
     Attributes:
         sent: how many went back, by reason.
         looped: how many were left, since they had come back before.
+        foreign: how many were left, since they say that they came from another topic.
         gone: places (topic, partition, offset) of those whose value stands nowhere any more.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     looped: int = 0
+    foreign: int = 0
     gone: list[tuple[str, int, int]] = field(default_factory=list)
 
 
@@ -104,7 +106,9 @@ class Box:
     def replay(
         self, reasons: Sequence[str] = (), *, again: bool = False, dry_run: bool = False
     ) -> Replayed:
-        """Send dead letters back to the topic that they came from, each once.
+        """Send dead letters back to the topic of events, each once.
+
+        Whoever may write dead letters may name any topic in them: those of others are left.
 
         How far each reason has been replayed is a committed offset of a consumer group of that
         reason, which moves in the same transaction in which the records are sent. So a replay that
@@ -133,6 +137,9 @@ class Box:
                 if reason not in progress:
                     progress[reason] = {} if again else transactions.committed(reason, list(end))
                 if letter.offset < progress[reason].get(place, 0):
+                    continue
+                if letter.original.topic != self._kafka.topic:
+                    done.foreign += 1
                     continue
                 whole = self._whole(letter) if letter.shortened else letter
                 if whole is None or reason == "unfetchable":
@@ -232,7 +239,7 @@ class _Transactions:
                     headers=list(record.headers),
                     # Its own place and time, so that its source keeps its order.
                     partition=self._partition(letter.original),
-                    timestamp=letter.original.timestamp_ms or 0,  # 0 is now
+                    timestamp=self._timestamp(letter.original),
                 )
             for reason in {letter.reason for letter, _ in batch}:
                 reached = {x.partition: x.offset + 1 for x, _ in batch if x.reason == reason}
@@ -268,6 +275,12 @@ class _Transactions:
                 raise ServiceError(f"no transactions: {error.args[0].str()}") from error
             self._producer = producer
         return self._producer
+
+    @staticmethod
+    def _timestamp(original: Record) -> int:
+        """Return its own timestamp (epoch ms), or 0, which is now, if a broker might refuse it."""
+        stamp_ms = original.timestamp_ms or 0
+        return stamp_ms if stamp_ms <= time.time() * 1000 else 0
 
     def _partition(self, original: Record) -> int:
         """Return the partition of the original, -1 (by the key) if there is no such one now."""

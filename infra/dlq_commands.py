@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from infra.visible import visible
 
 if TYPE_CHECKING:
     from dataflows.dead_letters import DeadLetter
@@ -50,9 +53,9 @@ def list_letters(
         table.add_row(
             f"{letter.partition} {letter.offset}",
             letter.reason,
-            letter.detail,
+            Text(visible(letter.detail)),
             str(letter.value_bytes),
-            f"{came_from.topic}/{came_from.partition}/{came_from.offset}",
+            Text(visible(f"{came_from.topic}/{came_from.partition}/{came_from.offset}")),
             str(letter.replays),
         )
     Console().print(table)
@@ -84,7 +87,7 @@ def show(
         "headers": headers,
         "text": text,
     }
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    typer.echo(visible(json.dumps(document, indent=2, ensure_ascii=False)))
 
 
 @app.command()
@@ -104,10 +107,14 @@ def replay(
     for name, count in sorted(done.sent.items()):
         typer.echo(f"{count:>8}  {verb}: {name}")
     typer.echo(f"{done.sent.total():>8}  {verb} in all")
+    if done.foreign:
+        typer.echo(f"{done.foreign:>8}  were left: they name another topic than that of events")
     if done.looped:
         typer.echo(f"{done.looped:>8}  were left: they came back before (--again sends them)")
     for topic, partition, offset in done.gone:
-        typer.echo(f"          gone: the value of {topic}/{partition}/{offset} stands nowhere now")
+        typer.echo(
+            f"          gone: the value of {visible(topic)}/{partition}/{offset} stands nowhere now"
+        )
 
 
 def _box() -> Box:
@@ -129,10 +136,12 @@ def _known(reasons: list[str] | None) -> list[str]:
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:
-    from dataflows.contract import format_time
+    from dataflows.contract import END_OF_TIME_MS, format_time
 
     original = letter.original
-    stamp = original.timestamp_ms
+    stamp: int | str | None = original.timestamp_ms
+    if isinstance(stamp, int) and stamp < END_OF_TIME_MS:
+        stamp = format_time(stamp)
     return {
         "partition": letter.partition,
         "offset": letter.offset,
@@ -142,7 +151,7 @@ def _summary(letter: DeadLetter) -> dict[str, Any]:
         "topic": original.topic,
         "original_partition": original.partition,
         "original_offset": original.offset,
-        "timestamp": None if stamp is None else format_time(stamp),
+        "timestamp": stamp,
         "replays": letter.replays,
     }
 

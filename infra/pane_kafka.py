@@ -38,6 +38,7 @@ ROOT: Final = Path(__file__).parents[1]
 SKIPPED: Final = 0.2  # of the events, before a rate is taken
 TICK_S: Final = 0.02
 LIMIT_S: Final = 120.0
+AHEAD_MS: Final = 60_000
 
 
 class Rates(NamedTuple):
@@ -176,7 +177,7 @@ def _read(messages: list[Message]) -> list[Envelope]:
     """Do what the flow does to know an event, with the same functions."""
     envelopes = []
     for message in messages:
-        envelope = open_envelope(record_of(message), Limits())
+        envelope = open_envelope(record_of(message), Limits(), AHEAD_MS)
         if isinstance(envelope, Rejection) or read_faces(envelope.value) is None:
             raise SystemExit(f"error: an event is not accepted: {envelope}")
         envelopes.append(envelope)

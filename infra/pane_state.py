@@ -47,11 +47,12 @@ class Epochs:
 
     def __init__(self, settings: Settings) -> None:
         self._late = Lateness(settings.lateness_s * 1000, settings.kept_s * 1000)
+        self._ahead_ms = settings.ahead_ms
         self._logics: list[dict[str, StatefulBatchLogic[Any, Any, Any]]] = [{}, {}, {}]
         self._builders: list[Callable[[], StatefulBatchLogic[Any, Any, Any]]] = [
             lambda: steps.OpenMinutesLogic(settings.kept_s, settings.idle_s, None),
             lambda: steps.MinuteLogic(None),
-            lambda: steps.RollingLogic(settings.windows, None),
+            lambda: steps.RollingLogic(settings.windows, settings.kept_s, None),
         ]
 
     def of(self, events: list[Event]) -> Iterator[Snapshot]:
@@ -62,7 +63,7 @@ class Epochs:
     def _epoch(self, events: list[Event]) -> Snapshot:
         for event in events:
             self._late.is_late(event.envelope.source, event.envelope.time_ms)
-        sums = list(steps.partial_sums(events))
+        sums = list(steps.partial_sums(self._ahead_ms, events))
         told, opened = self._step(0, sums)
         changes, packed = self._step(1, map(steps.by_minute, told))
         _, rolled = self._step(2, map(steps.by_source, changes))
@@ -123,7 +124,9 @@ def memory(settings: Settings, sources: int, span_s: int) -> Memory:
     used.append(resident_mib(os.getpid()))
     packed = [[_minute(panes, start, number) for start in starts] for number in range(sources)]
     used.append(resident_mib(os.getpid()))
-    rolling = [steps.RollingLogic(settings.windows, resumed=True) for _ in range(sources)]
+    rolling = [
+        steps.RollingLogic(settings.windows, settings.kept_s, resumed=True) for _ in range(sources)
+    ]
     for windows, logics in zip(rolling, packed, strict=True):
         for minute in logics:
             windows.on_batch(list(minute.on_batch([Restore(len(starts))])[0]))

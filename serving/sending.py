@@ -153,9 +153,8 @@ def _check(
 ) -> None:
     limits = settings.limits
     topic = settings.kafka.topic
-    opened = open_envelope(
-        Record(topic, 0, 0, record.key, record.value, record.headers, now_ms), limits
-    )
+    there = Record(topic, 0, 0, record.key, record.value, record.headers, now_ms)
+    opened = open_envelope(there, limits, settings.ahead_ms)
     if isinstance(opened, Rejection):
         raise Problem(opened.reason, opened.detail)
     content = content_of(Value(event.value.data, opened.content_type), settings.api.max_text)

@@ -12,7 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    Consumer,
+    KafkaError,
+    Message,
+    TopicPartition,
+)
 
 FACES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 SUMS = (
@@ -22,6 +28,7 @@ SUMS = (
 )
 WINDOWS_S = (10, 60, 300, 3600)
 PATIENCE_S = 60.0
+AHEAD_MS = 5000  # half of the smallest window
 
 Sums = dict[str, int]
 
@@ -34,12 +41,14 @@ class Expected:
         panes: by resolution (s), source and bucket (epoch s); what is not there is 0.
         rolling: by source and window (s): where it ends, and its sums.
         newest_ms: newest event time by source.
+        confirmed_ms: newest event time whose record has a timestamp of the broker's.
         rejected: reason by partition and offset.
     """
 
     panes: dict[tuple[int, str, int], Sums] = field(default_factory=dict)
     rolling: dict[tuple[str, int], tuple[int, Sums]] = field(default_factory=dict)
     newest_ms: dict[str, int] = field(default_factory=dict)
+    confirmed_ms: int = 0
     rejected: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
@@ -71,7 +80,7 @@ def _count(
         reject("empty_value")
         return
     source = headers.get("ce_source") or (message.key() or b"").decode() or topic
-    stamp = message.timestamp()[1]
+    kind, stamp = message.timestamp()
     time_ms = stamp
     if "ce_time" in headers:
         if not re.match(r"\d{4}-\d\d-\d\dT", headers["ce_time"]):
@@ -79,7 +88,7 @@ def _count(
             return
         moment = datetime.fromisoformat(headers["ce_time"])
         time_ms = round(moment.timestamp() * 1000)
-    if time_ms > stamp + 60_000:
+    if time_ms > stamp + AHEAD_MS:
         reject("future_time")
         return
     if source in newest and newest[source] - time_ms > lateness_ms:
@@ -97,6 +106,8 @@ def _count(
     if any(abs(sum(face.values()) - 1) > 0.01 for face in faces):
         reject("bad_probabilities")
         return
+    if kind == TIMESTAMP_LOG_APPEND_TIME:
+        world.confirmed_ms = max(world.confirmed_ms, time_ms)
     _add(world, source, time_ms, [_observe(face) for face in faces])
 
 
@@ -144,12 +155,15 @@ def _roll(world: Expected) -> None:
     for (resolution, source, bucket), sums in world.panes.items():
         if resolution == 1:
             by_source[source][bucket] = sums
+    # The newest time that two sources have reached, or that the broker's clock vouches for.
+    second = sorted(world.newest_ms.values())[-2:][:1]
+    head = max(world.confirmed_ms, *second) // 1000
     for source, panes in by_source.items():
-        end = max(panes)
+        end = max(bucket for bucket in panes if source != "*" or bucket <= head)
         for window in WINDOWS_S:
             total: Sums = defaultdict(int)
             for bucket, sums in panes.items():
-                if bucket > end - window:
+                if end - window < bucket <= end:
                     for part, amount in sums.items():
                         total[part] += amount
             world.rolling[source, window] = end, total

@@ -18,6 +18,10 @@ LATENESS_S = 120
 KEPT_S = 180  # as little as the settings allow beside these
 IDLE_S = KEPT_S + max(WINDOWS)
 PARTITIONS = 3
+AHEAD_MS = 5000
+AHEAD_OF_ALL = "w"  # its clock is wrong
+AHEAD_OF_ALL_MS = 2_000_000
+SOURCES = ("a", "b", "c|60", AHEAD_OF_ALL)
 READERS = 2
 START_MS = 6_000_000
 
@@ -48,7 +52,7 @@ observations = st.builds(
 )
 arrivals = st.tuples(
     st.integers(0, PARTITIONS - 1),
-    st.sampled_from(["a", "b", "c|60"]),
+    st.sampled_from(SOURCES),
     st.sampled_from([0, 0, 400, 1000, 7000, 61_000, 150_000, 400_000]),  # the clock goes on
     st.one_of(st.just(0), st.integers(0, 20_000), st.integers(0, KEPT_S * 1000)),  # and is behind
     st.lists(observations, max_size=2).map(tuple),
@@ -84,10 +88,18 @@ def plain_pane(events: list[Put]) -> Pane:
     )
 
 
-def plain_window(panes: dict[int, Pane], window: int) -> tuple[int, Pane]:
+def plain_head(events: Iterable[Put]) -> int:
+    """Return the second until which two sources have come, or the only one (epoch s)."""
+    newest: dict[str, int] = {}
+    for event in events:
+        newest[event.source] = max(event.time_ms, newest.get(event.source, 0))
+    return min(sorted(newest.values())[-2:], default=0) // 1000
+
+
+def plain_window(panes: dict[int, Pane], window: int, head: int | None) -> tuple[int, Pane]:
     """Return where a window ends, and its sums."""
-    end = max(panes)
-    inside = [pane for bucket, pane in panes.items() if bucket > end - window]
+    end = max(bucket for bucket in panes if head is None or bucket <= head)
+    inside = [pane for bucket, pane in panes.items() if end - window < bucket <= end]
     return end, Pane(*map(sum, zip(*inside, strict=True)))
 
 

@@ -40,8 +40,9 @@ def alerts(stream: Stream) -> dict[str, dict[str, str]]:
 
 def test_a_change_of_mood_and_a_silence_are_told(stream: Stream, tmp_path: Path) -> None:
     options = recovery(tmp_path / "recovery")
-    before = [event(source, second, "happiness") for second in range(60) for source in ("a", "b")]
-    after = [event("a", second, "anger") for second in range(60, 100)]
+    before = [event(source, second, "happiness") for second in range(60) for source in "abc"]
+    moods = {"a": "anger", "c": "happiness"}
+    after = [event(name, second, moods[name]) for second in range(60, 100) for name in moods]
     with stream.flow(*options, **QUICK) as flow:
         stream.send(before)
         flow.settle(len(before))

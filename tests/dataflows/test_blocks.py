@@ -3,7 +3,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.blocks import Delta, Minute, OpenMinutes, Partial
+from dataflows.blocks import Delta, Minute, Partial, Restore
+from dataflows.open_minutes import OpenMinutes
 from dataflows.panes import EMPTY, FIELDS, Pane, pack, unpack
 
 buckets = st.integers(0, 400)
@@ -62,7 +63,7 @@ def test_a_minute_is_closed_when_it_is_further_behind_than_kept() -> None:
 def test_open_minutes_survive_a_restart_as_runs() -> None:
     opened = OpenMinutes(kept_s=10_000)
     opened.split(partial([(at * 1000, EMPTY) for at in (0, 60, 120, 600)]))
-    assert opened.snapshot() == (600_000, [(0, 3, 0), (600, 1, 3)])
+    assert opened.snapshot() == (600_000, [(0, 3, 0), (600, 1, 3)], 0, None)
     again = OpenMinutes(10_000, opened.snapshot())
     again.split(partial([(20_000_000, EMPTY)]))
     assert again.close() == [0, 1, 2, 3]
@@ -122,7 +123,7 @@ def test_minutes_that_were_closed_just_now_leave_with_the_others() -> None:
 def test_a_restored_minute_tells_all_its_panes() -> None:
     minute = Minute()
     minute.add([Delta({5: EMPTY._replace(n=1)}, 5500, [])])
-    restored = Minute(minute.snapshot()).restored(3)
+    restored = Minute(minute.snapshot()).restored(Restore(3))
     assert restored.panes == {}
     assert unpack(restored.restored or b"") == {5: EMPTY._replace(n=1)}
     assert restored.newest_ms == 5500

@@ -21,12 +21,14 @@ from dataflows.drift_options import DriftOptions
 from dataflows.drift_records import encode
 from dataflows.drifting import DriftLogic, Told, drift_sums
 from dataflows.events import Event
+from dataflows.head import Head
 from dataflows.keys import ALL_SOURCES
 from dataflows.settings import Settings
 from dataflows.telemetry import TELEMETRY
 
 START_MS = 1_790_000_000_000 // (HOUR_S * 1000) * HOUR_S * 1000
 LATENESS_MS = 900_000
+AHEAD_MS = 5000
 FEW = DriftOptions(min_observations=20)
 SETTINGS = Settings(drift=FEW)
 Written = dict[tuple[str, str], str]
@@ -47,7 +49,7 @@ class Flow:
 
     def read(self, events: list[Event]) -> None:
         """Take one batch."""
-        for source, partial in drift_sums(events):
+        for source, partial in drift_sums(AHEAD_MS, events):
             self.give(source, partial)
 
     def order(self, source: str, order: Order) -> None:
@@ -235,7 +237,7 @@ def test_an_idle_source_leaves_the_state_and_ends_its_alerts() -> None:
     flow.read([event("a", (second + 3540) * 1000, draw(random, away=2))])  # is not told yet
     flow.order("a", Order.LEAVE)  # not idle yet
     assert len(flow.logics["a"].snapshot().sums) == 2
-    worker.this_worker().head_ms = START_MS + (SETTINGS.idle_s + 5 * HOUR_S) * 1000
+    worker.this_worker().head = Head(START_MS + (SETTINGS.idle_s + 5 * HOUR_S) * 1000)
     flow.order("a", Order.LEAVE)
     left = DriftState("a", (second + 3540) * 1000, second + HOUR_S, second)
     assert flow.logics["a"].snapshot() == left
@@ -274,7 +276,7 @@ def test_a_redis_that_has_lost_everything_gets_it_again() -> None:
 
 
 def test_what_was_scored_elsewhere_counts_for_nothing() -> None:
-    assert [*drift_sums([event("a", START_MS)])] == []
+    assert [*drift_sums(AHEAD_MS, [event("a", START_MS)])] == []
 
 
 def test_versions_are_kept_apart() -> None:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from itertools import chain
 from random import Random
 
 import pytest
 from exactness_parts import (
+    AHEAD_MS,
+    AHEAD_OF_ALL,
+    AHEAD_OF_ALL_MS,
     IDLE_S,
     KEPT_S,
     LATENESS_S,
     PARTITIONS,
     READERS,
+    SOURCES,
     START_MS,
     WINDOWS,
     Arrival,
@@ -25,6 +30,7 @@ from exactness_parts import (
     arrivals,
     orders_of_reading,
     plain,
+    plain_head,
     plain_window,
     randoms,
 )
@@ -54,12 +60,14 @@ class Flow(RuleBasedStateMachine):
         self.lost = self.telling = False
         self.opened = Stage(lambda state: steps.OpenMinutesLogic(KEPT_S, IDLE_S, state))
         self.minutes = Stage(steps.MinuteLogic)
-        self.windows = Stage(lambda state: steps.RollingLogic(WINDOWS, state))
+        self.windows = Stage(lambda state: steps.RollingLogic(WINDOWS, KEPT_S, state))
         self.stages = (self.opened, self.minutes, self.windows)
         self.offsets = [0] * PARTITIONS
         self.lateness = [Lateness(LATENESS_S * 1000, KEPT_S * 1000) for _ in range(PARTITIONS)]
         self.known: dict[tuple[int, str, int], Pane] = {}  # what the flow has written, in its view
         worker._by_thread.clear()
+        self.produce([(0, "a", 0, 0, ()), (0, "b", 0, 0, ())])
+        self.read([0, 0])
         self.epoch(Random(0))
 
     @rule(arrivals=st.lists(arrivals, min_size=4, max_size=20))
@@ -67,6 +75,7 @@ class Flow(RuleBasedStateMachine):
         for partition, source, step_ms, behind_ms, faces in arrivals:
             self.clock_ms += step_ms
             time_ms, newest = self.clock_ms - behind_ms, self.newest[partition]
+            time_ms += AHEAD_OF_ALL_MS if source == AHEAD_OF_ALL else 0
             counts = newest.get(source, time_ms) - time_ms <= LATENESS_S * 1000
             if counts:
                 newest[source] = max(time_ms, newest.get(source, time_ms))
@@ -81,8 +90,10 @@ class Flow(RuleBasedStateMachine):
             if offset == len(self.topic[partition]):
                 continue
             put = self.topic[partition][offset]
-            read = [e.envelope.time_ms // 60_000 * 60 for batch in batches for e in batch]
-            if put.counts and min([*self.waiting(), *read, put.minute]) < self.horizon(put):
+            read = [self.put_of(event) for batch in batches for event in batch]
+            # A wrong clock moves its own horizon alone.
+            moves = {put.source} if put.source == AHEAD_OF_ALL else {"*", *SOURCES}
+            if put.counts and min(self.waiting([*read, put], moves)) < put.minute - KEPT_S:
                 break
             self.offsets[partition] += 1
             late = self.lateness[partition].is_late(put.source, put.time_ms)
@@ -92,20 +103,23 @@ class Flow(RuleBasedStateMachine):
                 envelope = Envelope(record, "", put.source, put.time_ms, None)
                 batches[partition % READERS].append(Event(envelope, put.faces, ""))
         for reader, batch in enumerate(batches):
-            for source, partial in steps.partial_sums(batch):
+            for source, partial in steps.partial_sums(AHEAD_MS, batch):
                 self.opened.put(source, f"reader {reader}", partial)
 
-    def waiting(self) -> Iterator[int]:
-        """Return the minutes of what is to count and has not been counted."""
-        for partition, offset in enumerate(self.offsets):
-            yield from (put.minute for put in self.topic[partition][offset:] if put.counts)
+    @staticmethod
+    def put_of(event: Event) -> Put:
+        return Put(event.envelope.source, event.envelope.time_ms, event.observations, True)
+
+    def waiting(self, read: list[Put], sources: set[str]) -> Iterator[int]:
+        """Return the minutes of what is to count and has not been counted, of these sources."""
+        left = [puts[offset:] for puts, offset in zip(self.topic, self.offsets, strict=True)]
+        for put in (*read, *chain.from_iterable(left)):
+            if put.counts and put.source in sources:
+                yield put.minute
         for senders in self.opened.inbox.values():
             for value in (value for values in senders.values() for value in values):
-                if isinstance(value, Partial):
+                if isinstance(value, Partial) and value.source in sources:
                     yield min(value.panes) // 60 * 60
-
-    def horizon(self, put: Put) -> int:
-        return put.minute - KEPT_S
 
     @rule(random=randoms, times=st.integers(1, 40))
     def work(self, random: Random, times: int) -> None:
@@ -136,7 +150,9 @@ class Flow(RuleBasedStateMachine):
             at: pane for (res, name, at), pane in self.known.items() if (res, name) == (1, source)
         }
         for window, pane in update.rolling.items():
-            assert (update.as_of, pane) == plain_window(seen, window)
+            # How far all sources are together is seen at the end.
+            head = update.as_of if source == "*" else None
+            assert (update.as_of, pane) == plain_window(seen, window, head)
             self.rolling[source, window] = update.as_of, pane
 
     @rule(random=randoms)
@@ -198,7 +214,7 @@ class Flow(RuleBasedStateMachine):
         """Ask idle sources to go."""
         self.restore()
         this = worker.this_worker()
-        horizon_ms = (this.head_ms // 60_000 * 60 - IDLE_S) * 1000
+        horizon_ms = (this.head.shared_ms // 60_000 * 60 - IDLE_S) * 1000
         for source, newest_ms in this.sources.items():
             if newest_ms < horizon_ms and source != "*":
                 self.opened.put(source, "orders", Order.LEAVE)
@@ -246,12 +262,14 @@ class Flow(RuleBasedStateMachine):
             assert self.redis.items() >= held.items()
         assert self.redis.items() <= panes.items()
         assert self.lost or self.redis == panes
+        head = plain_head(put for puts in self.topic for put in puts if put.counts)
         for source in {source for _, source, _ in held}:
             seen = {
                 at: pane for (res, name, at), pane in panes.items() if (res, name) == (1, source)
             }
             for window in WINDOWS:
-                assert self.rolling[source, window] == plain_window(seen, window)
+                expected = plain_window(seen, window, head if source == "*" else None)
+                assert self.rolling[source, window] == expected
 
 
 # A failure is made small before it is shown, for which Hypothesis takes up to five minutes.

@@ -34,8 +34,17 @@ def test_a_restart_anywhere_gives_the_same_verdicts(
     assert verdicts == expected
 
 
-def test_sources_far_behind_are_forgotten() -> None:
+def test_sources_far_behind_two_others_are_forgotten() -> None:
     lateness = Lateness(100, 1000)
     lateness.is_late("old", 10)
     lateness.is_late("new", 5000)
-    assert lateness.snapshot() == {"new": 5000}
+    assert lateness.snapshot() == {"old": 10, "new": 5000}
+    lateness.is_late("newer", 6000)
+    assert lateness.snapshot() == {"new": 5000, "newer": 6000}
+
+
+def test_a_wrong_clock_changes_no_verdict_on_another_source() -> None:
+    lateness = Lateness(100, 1000)
+    assert not lateness.is_late("a", 5000)
+    assert not lateness.is_late("ahead", 10**9)
+    assert lateness.is_late("a", 4899)

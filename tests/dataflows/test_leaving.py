@@ -9,6 +9,7 @@ from exactness_parts import IDLE_S, KEPT_S, WINDOWS, Stage
 
 from dataflows import steps, worker
 from dataflows.blocks import Order, Partial
+from dataflows.head import Head
 from dataflows.panes import EMPTY
 from dataflows.rolling import Update
 
@@ -33,7 +34,7 @@ def partial(source: str, at_s: int) -> Partial:
 def test_a_closed_minute_that_is_overtaken_does_not_turn_rolling_windows_back() -> None:
     opened = Stage(lambda state: steps.OpenMinutesLogic(KEPT_S, IDLE_S, state))
     minutes = Stage(steps.MinuteLogic)
-    windows = Stage(lambda state: steps.RollingLogic(WINDOWS, state))
+    windows = Stage(lambda state: steps.RollingLogic(WINDOWS, KEPT_S, state))
     written: list[Update] = []
 
     def give(*values: object) -> None:
@@ -53,7 +54,7 @@ def test_a_closed_minute_that_is_overtaken_does_not_turn_rolling_windows_back() 
     arrive(first)
     give(Order.TELL)
     give(partial(SOURCE, LATER_S))  # closes the first minute, whose answer is on the way
-    worker.this_worker().head_ms = (LATER_S + IDLE_S + 120) * 1000  # all others go on
+    worker.this_worker().head = Head((LATER_S + IDLE_S + 120) * 1000)  # all others go on
     give(Order.LEAVE)
     arrive(second)
     assert SOURCE in windows.logics  # the first minute has not spoken

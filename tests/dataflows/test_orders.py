@@ -49,15 +49,15 @@ def test_an_idle_source_leaves_the_state_and_may_come_back(stream: Stream, tmp_p
     options = recovery(folder)
     variables = {"SENTISTREAM_RETENTION_S": str(KEPT_S)}
     with stream.flow(*options, **variables) as flow:
-        stream.send([event("a", 0), event("a", 61), event("b", 100)])
-        flow.settle(3)
-        wait_for_state(flow, folder, {"a", "b", ALL_SOURCES})
-        stream.send([event("b", IDLE_S + 200)])
+        stream.send([event("a", 0), event("a", 61), event("b", 100), event("c", 100)])
         flow.settle(4)
-        wait_for_state(flow, folder, {"b", ALL_SOURCES})
-        stream.send([event("a", IDLE_S + 300), event("a", IDLE_S + 301)])
+        wait_for_state(flow, folder, {"a", "b", "c", ALL_SOURCES})
+        stream.send([event("b", IDLE_S + 200), event("c", IDLE_S + 200)])
         flow.settle(6)
-        wait_for_state(flow, folder, {"a", "b", ALL_SOURCES})
+        wait_for_state(flow, folder, {"b", "c", ALL_SOURCES})
+        stream.send([event("a", IDLE_S + 300), event("a", IDLE_S + 301)])
+        flow.settle(8)
+        wait_for_state(flow, folder, {"a", "b", "c", ALL_SOURCES})
     panes = {bucket: pane.n for (name, bucket), pane in stream.panes(1).items() if name == "a"}
     assert panes == {
         NOW_S: 1,

@@ -6,6 +6,7 @@ from dataflows.panes import EMPTY, Pane, pack
 from dataflows.rolling import Rolling
 
 WINDOWS = (3, 10, 60)
+KEPT_S = 200
 # Mostly near each other, sometimes far: both ways of moving the windows are taken.
 buckets = st.one_of(st.integers(0, 100), st.sampled_from([500, 1000, 100_000]))
 changes = st.lists(st.tuples(buckets, st.integers(0, 50)), min_size=1, max_size=60)
@@ -29,7 +30,7 @@ def expected(panes: dict[int, Pane]) -> dict[int, Pane]:
 
 @given(changes, st.integers(1, 5))
 def test_windows_are_sums_over_the_newest_panes(stream: list[tuple[int, int]], size: int) -> None:
-    rolling = Rolling(WINDOWS)
+    rolling = Rolling(WINDOWS, KEPT_S)
     panes: dict[int, Pane] = {}
     for start in range(0, len(stream), size):
         batch = stream[start : start + size]
@@ -53,7 +54,7 @@ def test_a_restart_brings_the_windows_back_in_any_order(
         Change({}, max(minute) * 1000, [], restored=pack(minute)) for minute in minutes.values()
     ]
     # Changes may overtake what the restart remembers, and are newer than it.
-    rolling = Rolling(WINDOWS)
+    rolling = Rolling(WINDOWS, KEPT_S)
     half = len(after) // 2
     for item in [
         *(change(*item) for item in after[:half]),
@@ -67,7 +68,7 @@ def test_a_restart_brings_the_windows_back_in_any_order(
 
 
 def test_restored_panes_are_not_written_again() -> None:
-    rolling = Rolling(WINDOWS)
+    rolling = Rolling(WINDOWS, KEPT_S)
     minute = pack({5: EMPTY._replace(n=2)})
     update = rolling.apply([Change({}, 5000, [], restored=minute)])
     assert update is not None
@@ -76,14 +77,14 @@ def test_restored_panes_are_not_written_again() -> None:
 
 
 def test_nothing_is_said_before_the_first_pane() -> None:
-    assert Rolling(WINDOWS).apply([]) is None
+    assert Rolling(WINDOWS, KEPT_S).apply([]) is None
 
 
 def test_a_source_has_left_when_all_that_leave_at_last_have_been_heard() -> None:
     def leaves(bucket: int, minutes: int) -> Change:
         return Change({}, bucket * 1000, [], minutes=minutes, left=bucket * 1000)
 
-    rolling = Rolling(WINDOWS)
+    rolling = Rolling(WINDOWS, KEPT_S)
     rolling.apply([change(5, 1), leaves(5, 2)])
     assert not rolling.left
     # It comes back and leaves again before the other minute has said a word.

@@ -41,7 +41,7 @@ def test_both_flows_count_every_event() -> None:
 
 def test_records_are_the_same_events() -> None:
     for record, event in zip(LOAD.records(200), LOAD.events(200), strict=True):
-        envelope = open_envelope(record, Limits())
+        envelope = open_envelope(record, Limits(), 5000)
         assert isinstance(envelope, Envelope)
         assert (envelope.source, envelope.time_ms) == (
             event.envelope.source,

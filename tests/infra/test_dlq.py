@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from waiting import wait_for
 
 from dataflows.clients import producer
-from dataflows.contract import Record, Rejection
+from dataflows.contract import Record, Rejection, format_time
 from dataflows.dead_letters import Outgoing, dead_letter, without_value
 from dataflows.settings import Settings, get_settings, load_settings
 from dataflows.source import record_of
@@ -19,6 +19,7 @@ from dataflows.topics import ensure_topics
 from infra import dlq
 from infra.cli import app
 from infra.dlq import Box
+from infra.offsets import OffsetReader
 from models.errors import ServiceError
 
 pytestmark = pytest.mark.integration
@@ -104,11 +105,13 @@ def test_each_goes_back_once_as_it_was_with_a_marker(box: Settings) -> None:
     assert "125  went back in all" in invoke("replay").output
     assert "  0  went back in all" in invoke("replay").output
 
-    found = {record.timestamp_ms: record for record in came_back(box, 250)}
+    found = {dict(record.headers)["ce_time"]: record for record in came_back(box, 250)}
     assert len(found) == 250
     for original in events:
-        record = found[original.timestamp_ms]
-        assert record.headers == (*original.headers, ("x-replayed", b"1"))
+        # A broker that sets timestamps itself would give it a new one, so it becomes a header.
+        time = format_time(original.timestamp_ms or 0).encode()
+        record = found[time]
+        assert record.headers == (("ce_time", time), *original.headers, ("x-replayed", b"1"))
         assert (record.key, record.value, record.partition) == (b"k", b"{", original.partition)
 
 
@@ -145,8 +148,8 @@ def test_a_replay_that_is_cut_off_goes_on_without_a_repeat(
             Box(box).replay()
     came_back(box, 20)
     assert Box(box).replay().sent.total() == 30
-    assert sorted(x.timestamp_ms or 0 for x in came_back(box, 50)) == [
-        NOW_MS + n for n in range(50)
+    assert sorted(dict(x.headers)["ce_time"] or b"" for x in came_back(box, 50)) == [
+        format_time(NOW_MS + n).encode() for n in range(50)
     ]
 
 
@@ -205,3 +208,30 @@ def test_records_of_others_are_left(box: Settings) -> None:
     assert len(Box(box).newest(10)) == 1
     assert "  1  went back in all" in invoke("replay").output
     came_back(box, 1)
+
+
+def test_a_forged_letter_moves_nothing_to_another_topic_and_nothing_on_the_terminal(
+    box: Settings,
+) -> None:
+    victim = event(box, 0)._replace(topic=box.kafka.predictions_topic)
+    late = event(box, 1)._replace(topic="x[/x]\x1b[2J\u202e", timestamp_ms=2**53)
+    reject(box, (0, "bad_json", victim), (0, "bad_json", late))
+    reject(box, (1, "no such reason", event(box, 2)), (1, "bad_json", event(box, -3)))
+    stamp = event(box, 4, b"{", ce_time=b"1970-01-01T00:00:00Z")._replace(timestamp_ms=2**53)
+    reject(box, (2, "bad_json", stamp))
+
+    table = invoke("list")
+    assert table.exit_code == 0, table.output
+    assert "3 of 5 dead letters" in table.output
+    assert "x[/x]" in table.output.replace("\n", "")
+    assert "\x1b[2J" not in table.output
+    assert "\u202e" not in invoke("show", 0, 1).output
+    assert json.loads(invoke("show", 0, 1).stdout)["timestamp"] == 2**53
+
+    replayed = invoke("replay")
+    assert "1  went back in all" in replayed.output
+    assert "2  were left: they name another topic" in replayed.output
+    (back,) = came_back(box, 1)
+    assert dict(back.headers)["ce_time"] == b"1970-01-01T00:00:00Z"
+    with OffsetReader(box.kafka) as reader:
+        assert sum(reader.read(box.kafka.predictions_topic, "end").values()) == 0

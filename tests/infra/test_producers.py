@@ -72,7 +72,7 @@ def test_the_stream_understands_what_is_sent(settings: Settings) -> None:
         headers=tuple(message.headers() or ()),  # type: ignore[arg-type]
         timestamp_ms=message.timestamp()[1],
     )
-    envelope = open_envelope(record, settings.limits)
+    envelope = open_envelope(record, settings.limits, settings.ahead_ms)
     assert isinstance(envelope, Envelope)
     assert (envelope.source, envelope.content_type) == ("chat: general", "text/plain")
     assert envelope.time_ms == message.timestamp()[1]

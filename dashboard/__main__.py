@@ -35,9 +35,8 @@ def main() -> int:
     except SentiStreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    app = create_app(
-        settings.redis.url.get_secret_value(), settings.redis.prefix, token, api_of(settings)
-    )
+    url, window_s = settings.redis.url.get_secret_value(), min(settings.windows)
+    app = create_app(url, settings.redis.prefix, token, api_of(settings), window_s)
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -24,7 +24,7 @@ from dashboard.language import gettext as _
 from dashboard.layout import INDEX, page
 from dashboard.live import Pages, register
 from dashboard.plotly_script import plotly_script
-from dashboard.reader import Reader
+from dashboard.reader import WINDOW_S, Reader
 from dashboard.redis_client import end, public_address
 from dashboard.scales import DEFAULT_RANGE_S
 from dashboard.scripts import generators_script, needed_tags
@@ -42,7 +42,9 @@ LOAD_S: Final = 3.0  # a source that nobody has looked at is read from Redis fir
 LOAD_TRIES: Final = 30
 
 
-def create_app(redis_url: str, prefix: str, token: str | None, api: Api) -> App:
+def create_app(
+    redis_url: str, prefix: str, token: str | None, api: Api, window_s: int = WINDOW_S
+) -> App:
     """Return the dashboard as an ASGI application; its reader runs from startup to shutdown.
 
     Args:
@@ -50,11 +52,12 @@ def create_app(redis_url: str, prefix: str, token: str | None, api: Api) -> App:
         prefix: prefix of every key.
         token: what a viewer must present, `None` on loopback.
         api: the REST API that the page "Try it" asks.
+        window_s: one of the rolling windows that the flow writes.
     """
     store, pages = Store(), Pages()
     forwarder = Forwarder(api)
     keys = Keys(prefix)
-    reader = Reader(redis_url, keys, store, pages.wake)
+    reader = Reader(redis_url, keys, store, pages.wake, window_s)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

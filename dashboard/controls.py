@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dashboard.scales import DEFAULT_RANGE_S, SCALES, Scale
+from dashboard.texts import MISSING
 from dataflows.keys import ALL_SOURCES
 
 __all__ = ["PLACES", "SHIFTS_S", "Compare", "Controls", "Place", "Zone"]
@@ -40,8 +41,15 @@ class Zone(NamedTuple):
         """Return date and time of day at a moment (epoch ms)."""
         return self._format(at_ms, "%Y-%m-%d %H:%M:%S")
 
+    def at(self, at_ms: int, *, dated: bool) -> str:
+        """Return a moment (epoch ms) with or without its date."""
+        return self.date_and_clock(at_ms) if dated else self.clock(at_ms)
+
     def _format(self, at_ms: int, pattern: str) -> str:
-        return datetime.fromtimestamp(at_ms / 1000, _zone(self.name)).strftime(pattern)
+        try:
+            return datetime.fromtimestamp(at_ms / 1000, _zone(self.name)).strftime(pattern)
+        except (OverflowError, ValueError):  # the last hours of the year 9999, in some zones
+            return MISSING
 
 
 class Controls(NamedTuple):

@@ -58,7 +58,7 @@ def sides(store: Store, controls: Controls) -> list[Side]:
     """Return the side that is always there, and the one beside it on the history page."""
     resolution = controls.scale.resolution_s
     series = store.series(controls.source, resolution, line=True)
-    newest = series.newest if series else None
+    newest = store.end(controls.source, series)
     end = newest if controls.end is None else controls.end
     both = [Side("", controls.source, series, end)]
     if controls.place == "history" and controls.compare == "source":

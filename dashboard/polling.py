@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from dashboard.workers import Heartbeat, Memory, RejectionRow
 from dataflows.drift_records import DriftRow, newest, parse, places
 from dataflows.feedback import Approval, approvals
+from dataflows.head import Head
 from dataflows.keys import ALL_SOURCES, HEARTBEAT_EXPIRY_S, Keys
 
 __all__ = ["Poll"]
@@ -23,24 +24,32 @@ DRIFT_HOURS: Final = 3  # of each source
 
 
 class Poll:
-    """Asks one Redis again and again."""
+    """Asks one Redis again and again.
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    Args:
+        keys: names of the keys.
+        window_s: one of the rolling windows.
+    """
+
+    def __init__(self, keys: Keys, window_s: int) -> None:
+        self._keys, self._window_s = keys, window_s
         self._worker_keys: set[str] = set()
         self._scanned_at = -SCAN_S
         self._drift: tuple[DriftRow, ...] = ()
         self._drift_at = -DRIFT_S
 
     async def sources(self, client: Redis) -> dict[str, int]:
-        """Return newest event time (epoch ms) by source; `*` is there as soon as anything is."""
-        members = cast(
-            "list[tuple[str, float]]",
-            await client.zrange(self._keys.sources, 0, -1, withscores=True),
-        )
-        sources = {name: int(score) for name, score in members}
+        """Return newest event time (epoch ms) by source; `*`, the head, as soon as any is there."""
+        pipe = client.pipeline(transaction=False)
+        pipe.zrange(self._keys.sources, 0, -1, withscores=True)
+        pipe.hget(self._keys.rolling(ALL_SOURCES, self._window_s), "as_of")
+        members, as_of = cast("tuple[list[tuple[str, float]], str | None]", await pipe.execute())
+        sources = {name: int(score) for name, score in members if math.isfinite(score)}
         if sources:
-            sources.setdefault(ALL_SOURCES, max(sources.values()))
+            # Where the flow has the windows end; before it has written any, as it would.
+            known = as_of is not None and as_of.isascii() and as_of.isdigit()
+            head_ms = Head.of(sources).time_ms
+            sources[ALL_SOURCES] = int(as_of or 0) * 1000 if known else head_ms
         return sources
 
     async def heartbeats(self, client: Redis) -> tuple[Heartbeat, ...]:

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dashboard.alerts import AlertRow
+from dashboard.entries import Entry, newest_entries, parts, streams
 from dashboard.feed import FeedRow
 from dashboard.history import decode, decode_pane, keys_of
 from dashboard.latency import RecentLatency
@@ -30,16 +31,13 @@ __all__ = ["Reader"]
 
 logger = logging.getLogger(__name__)
 
-BLOCK_MS: Final = (
-    1000  # well below the socket timeout, else a quiet stream looks like a dead server
-)
+BLOCK_MS: Final = 1000  # well below the timeout of a socket: a quiet stream is no dead server
 RETRY_S: Final = 0.5
 POLL_S: Final = 2.0
 READ_COUNT: Final = 2000
 START: Final = "0-0"
+WINDOW_S: Final = 10
 REFRESH_S: Final = 0.5  # at most so long after its second a coarser pane follows
-
-Entry = tuple[str, dict[str, str]]  # id and fields of a stream entry
 
 
 class _Reload(Exception):
@@ -54,9 +52,17 @@ class Reader:
         keys: names of the keys.
         store: what is written to.
         changed: called on the event loop, must not block.
+        window_s: one of the rolling windows that the flow writes.
     """
 
-    def __init__(self, url: str, keys: Keys, store: Store, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        store: Store,
+        changed: Callable[[], None],
+        window_s: int = WINDOW_S,
+    ) -> None:
         self._url = url
         self._keys = keys
         self._store = store
@@ -66,7 +72,7 @@ class Reader:
         self._alerts_id = START
         self._floor_id = START  # our place in the updates at the last look at the streams
         self._clock_offset = 0.0  # our monotonic clock minus Redis's time of day, in seconds
-        self._asked = Poll(keys)
+        self._asked = Poll(keys, window_s)
         self._latency = RecentLatency()
 
     async def run(self) -> None:
@@ -112,11 +118,11 @@ class Reader:
         """Read ids, then everything that is shown, then put it into the store in one step."""
         seconds, microseconds = await client.time()
         self._clock_offset = time.monotonic() - (int(seconds) + int(microseconds) / 1e6)
-        newest = await _newest(client, self._keys.updates, 1)
+        newest = await newest_entries(client, self._keys.updates, 1)
         self._updates_id = self._floor_id = newest[0][0] if newest else START
-        feed = await _newest(client, self._keys.events, FEED_ROWS)
+        feed = await newest_entries(client, self._keys.events, FEED_ROWS)
         self._events_id = feed[0][0] if feed else START
-        alerts = await _newest(client, self._keys.alerts, ALERT_ROWS)
+        alerts = await newest_entries(client, self._keys.alerts, ALERT_ROWS)
         self._alerts_id = alerts[0][0] if alerts else START
         sources = await self._asked.sources(client)
         tracked = dict.fromkeys((TOTAL, *self._store.tracked))
@@ -130,8 +136,7 @@ class Reader:
         store.reset(history)
         store.workers, store.rejections, store.memory = workers, rejections, memory
         store.drift, store.approvals = drift, approvals
-        for source, newest_ms in sources.items():
-            store.see(source, newest_ms)
+        self._see(sources)
         if newest:
             store.updated_at = self._written_at(newest[0][0])
         self._add_to_feed(reversed(feed))
@@ -145,7 +150,7 @@ class Reader:
                 count=READ_COUNT,
                 block=BLOCK_MS,
             )
-            for name, entries in _streams(reply):
+            for name, entries in streams(reply):
                 if name == updates:
                     self._apply(entries)
                     self._updates_id = entries[-1][0]
@@ -181,8 +186,7 @@ class Reader:
             await self._check_streams(client)
             store = self._store
             sources = await self._asked.sources(client)
-            for source, newest_ms in sources.items():
-                store.see(source, newest_ms)
+            self._see(sources)
             store.drift = await self._asked.drift(client, sources)
             store.approvals = await self._asked.approvals(client)
             store.workers = await self._asked.heartbeats(client)
@@ -202,10 +206,10 @@ class Reader:
         pipe.xrevrange(self._keys.events, count=1)
         newest, oldest, newest_event = await pipe.execute()
         self._floor_id = position
-        went_back = _parts(newest[0][0] if newest else START) < _parts(position)
+        went_back = parts(newest[0][0] if newest else START) < parts(position)
         # Trimming has overtaken where we were at the last look: entries may have gone unread.
-        missed = floor != START and bool(oldest) and _parts(oldest[0][0]) > _parts(floor)
-        feed_back = _parts(newest_event[0][0] if newest_event else START) < _parts(self._events_id)
+        missed = floor != START and bool(oldest) and parts(oldest[0][0]) > parts(floor)
+        feed_back = parts(newest_event[0][0] if newest_event else START) < parts(self._events_id)
         if went_back or missed or feed_back:
             raise _Reload
 
@@ -244,14 +248,22 @@ class Reader:
             source = fields.get("source")
             found = decode_pane(fields.get("bucket", ""), fields.get("pane", ""))
             if source and found:
-                self._store.update(source, *found, self._written_at(entry_id))
+                written_at = self._written_at(entry_id)
+                self._store.update(source, *found, written_at, parts(entry_id)[0])
+
+    def _see(self, sources: dict[str, int]) -> None:
+        """Note how far sources are; all together are where the flow says, forth or back."""
+        now_ms = round((time.monotonic() - self._clock_offset) * 1000)
+        self._store.as_of_ms = sources.get(ALL_SOURCES, 0)
+        for source, newest_ms in sources.items():
+            self._store.see(source, newest_ms, now_ms)
 
     def _add_to_feed(self, entries: Iterable[Entry]) -> None:
         """Add predictions, oldest first."""
         for entry_id, fields in entries:
             try:
                 self._store.feed.appendleft(FeedRow.parse(entry_id, fields.get("prediction", "")))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 logger.warning("entry %s of %s is left out: %s", entry_id, self._keys.events, error)
 
     def _tell(self, entries: Iterable[Entry]) -> None:
@@ -264,25 +276,4 @@ class Reader:
 
     def _written_at(self, entry_id: str) -> float:
         """Return when Redis wrote an entry, on our monotonic clock and never in the future."""
-        return min(_parts(entry_id)[0] / 1000 + self._clock_offset, time.monotonic())
-
-
-async def _newest(client: Redis, stream: str, count: int) -> list[Entry]:
-    """Return the newest entries of a stream, newest first."""
-    # redis-py's annotations do not know that replies are decoded.
-    return cast("list[Entry]", await client.xrevrange(stream, count=count))
-
-
-def _streams(reply: Any) -> list[tuple[str, list[Entry]]]:  # noqa: ANN401
-    """Return (stream, entries) of an XREAD reply, which is a list or, in RESP3, a mapping."""
-    if not reply:
-        return []
-    if isinstance(reply, dict):
-        # RESP3: each value is a list of lists of entries.
-        return [(name, [e for part in parts for e in part]) for name, parts in reply.items()]
-    return cast("list[tuple[str, list[Entry]]]", reply)
-
-
-def _parts(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
+        return min(parts(entry_id)[0] / 1000 + self._clock_offset, time.monotonic())

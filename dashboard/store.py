@@ -16,6 +16,7 @@ from dashboard.vitals import Vitals
 from dashboard.workers import Heartbeat, Memory, RejectionRow
 from dataflows.drift_records import DriftRow
 from dataflows.feedback import Approval
+from dataflows.head import NO_HEAD, Head, is_live
 from dataflows.keys import ALL_SOURCES, RESOLUTIONS_S
 from dataflows.panes import Pane
 
@@ -28,6 +29,9 @@ FEED_ROWS: Final = 500  # as many as the `events` stream keeps
 
 RedisState = Literal["connecting", "up", "down"]
 Name = tuple[str, int]  # of a series: source and resolution (s)
+AHEAD_S: Final = 60
+MAX_S: Final = 2**62
+LIVE_AHEAD_MS: Final = 5000
 TOTAL: Final[Name] = (ALL_SOURCES, 1)  # always held
 
 
@@ -39,7 +43,8 @@ class Store:
     Attributes:
         redis: state of the link to Redis.
         sources: source → newest event time (epoch ms), without `*`.
-        newest_ms: newest event time over all sources (epoch ms), `None` before the first.
+        head: of all sources, which no single one can move.
+        as_of_ms: where the flow has the windows of all sources end (epoch ms), 0 before any.
         updated_at: when the newest update was written, on the clock that the reader is given.
         alerts: by id, in the order in which they were told first.
         feed: newest predictions, newest first.
@@ -72,7 +77,8 @@ class Store:
         self.version = 0
         self.dirty: set[tuple[Name, int]] = set()
         self.sources: dict[str, int] = {}
-        self.newest_ms: int | None = None
+        self.head = NO_HEAD
+        self.as_of_ms = 0
         self._series: OrderedDict[Name, Series] = OrderedDict()
 
     @property
@@ -110,15 +116,29 @@ class Store:
         return series
 
     def newest_event_ms(self, source: str) -> int | None:
-        """Return the newest event time of a source (epoch ms), `None` when it has none."""
-        return self.newest_ms if source == ALL_SOURCES else self.sources.get(source)
+        """Return the newest event time of a source (epoch ms), `None` when it has none.
+
+        That of all sources is their head: one wrong clock does not move it.
+        """
+        if source == ALL_SOURCES:
+            return max(self.as_of_ms, self.head.time_ms) or None
+        return self.sources.get(source)
+
+    def end(self, source: str, series: Series | None) -> int | None:
+        """Return the newest second (epoch s) of a series to be shown, `None` when it has none."""
+        newest = series.newest if series else None
+        head_ms = self.newest_event_ms(ALL_SOURCES)
+        if series is None or newest is None or source != ALL_SOURCES or head_ms is None:
+            return newest
+        return min(newest, head_ms // 1000 // series.resolution_s * series.resolution_s)
 
     def reset(self, history: Mapping[Name, tuple[Integers, Integers]]) -> None:
         """Replace all panes by `history` (series → buckets and panes) and forget the rest."""
         self._series.clear()
         self.dirty.clear()
         self.sources = {}
-        self.newest_ms = None
+        self.head = NO_HEAD
+        self.as_of_ms = 0
         self.updated_at = None
         self.feed.clear()
         self.alerts.clear()
@@ -145,12 +165,23 @@ class Store:
         if series is None:
             return
         series.version += 1  # also an empty history is news to the page that waits for it
-        series.fill(buckets, panes)
+        held = buckets <= self._limit(name)
+        series.fill(buckets[held], panes[held])
 
-    def update(self, source: str, bucket: int, pane: Pane, written_at: float) -> None:
-        """Apply one entry of the `updates` stream; the same one twice changes nothing."""
+    def update(
+        self, source: str, bucket: int, pane: Pane, written_at: float, now_ms: int = 0
+    ) -> None:
+        """Apply one entry of the `updates` stream; the same one twice changes nothing.
+
+        Args:
+            source: `*` for all.
+            bucket: second of the pane (epoch s).
+            pane: what is now true of it.
+            written_at: when it was written, on the clock that the reader is given.
+            now_ms: the same as epoch milliseconds; 0 if that is not known.
+        """
         self.updated_at = max(written_at, self.updated_at or written_at)
-        self.see(source, bucket * 1000)
+        self.see(source, bucket * 1000, now_ms)
         for resolution in RESOLUTIONS_S[1:]:
             name = (source, resolution)
             if name in self._series:
@@ -158,10 +189,26 @@ class Store:
         self.correct((source, 1), bucket, pane)
 
     def correct(self, name: Name, bucket: int, pane: Pane) -> None:
-        """Set one pane of a series, if it is held."""
+        """Set one pane of a series, if it is held and not of a time that is not there yet."""
         series = self._series.get(name)
-        if series is not None:
+        if series is not None and bucket <= self._limit(name):
             self.version += series.upsert(bucket, pane)
+
+    def _limit(self, name: Name) -> int:
+        """Return the last second (epoch s) that a series may have.
+
+        What is far ahead of all sources would push out of the series what is of now.
+        """
+        head_ms = self.newest_event_ms(ALL_SOURCES)
+        return MAX_S if name[0] != ALL_SOURCES or head_ms is None else head_ms // 1000 + AHEAD_S
+
+    def _turn_back(self) -> None:
+        """Read the series of all sources again that one source had moved when it was alone."""
+        for name, series in self._series.items():
+            if name[0] == ALL_SOURCES and (series.newest or 0) > self._limit(name):
+                self._series[name] = Series(name[1])
+                self.wanted[name] = True
+                self.on_wanted()
 
     def tell(self, alert: AlertRow) -> None:
         """Add an alert, or what has become of it; the same one twice changes nothing."""
@@ -171,8 +218,11 @@ class Store:
         while len(self.alerts) > ALERT_ROWS:
             self.alerts.popitem(last=False)
 
-    def see(self, source: str, newest_ms: int) -> None:
-        """Note that a source has an event at `newest_ms` (epoch ms)."""
-        self.newest_ms = max(newest_ms, self.newest_ms or newest_ms)
-        if source != ALL_SOURCES:
-            self.sources[source] = max(newest_ms, self.sources.get(source, newest_ms))
+    def see(self, source: str, newest_ms: int, now_ms: int = 0) -> None:
+        """Note that a source has an event at `newest_ms` (epoch ms); `now_ms` is Redis's clock."""
+        if source == ALL_SOURCES:
+            return
+        self.sources[source] = max(newest_ms, self.sources.get(source, newest_ms))
+        confirmed_ms = newest_ms if is_live(newest_ms, now_ms, LIVE_AHEAD_MS) else 0
+        self.head = self.head.merge(Head(confirmed_ms, (newest_ms, source)))
+        self._turn_back()

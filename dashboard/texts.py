@@ -26,7 +26,12 @@ _STEPS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def age_text(seconds: float) -> str:
-    """Return a duration in its largest fitting unit, rounded down; below a second it is "< 1 s"."""
+    """Return an age in its largest fitting unit, rounded down; below a second it is "< 1 s".
+
+    What is ahead of now, by a wrong clock, is "in" so much.
+    """
+    if seconds <= -1:
+        return _("in {time}").format(time=age_text(-seconds))
     if seconds < 1:
         return f"<{THIN_SPACE}1{THIN_SPACE}s"
     for size, unit in _STEPS:

@@ -42,6 +42,7 @@ RowT = TypeVar("RowT", FeedRow, AlertRow)
 Props = dict[tuple[str, str], Any]
 
 RATE_S: Final = 10  # complete seconds over which events are counted
+TODAY_S: Final = 12 * 3600  # a time that is further away has its date
 SHOWN_ROWS: Final = 100
 SHOWN_ALERTS: Final = 50
 SHOWN_SOURCES: Final = 1000
@@ -88,9 +89,8 @@ def texts(
     if controls.place == "live":
         lags = any(math.isfinite(worker.lag) for worker in store.workers)
         props["flow-note", "children"] = catch_up_text(store.vitals.catch_up_s()) if lags else ""
-        props[("feed-rows", "data")] = [
-            _row(row, controls) for row in islice(_of(store.feed, controls.source), SHOWN_ROWS)
-        ]
+        rows = islice(_of(store.feed, controls.source), SHOWN_ROWS)
+        props["feed-rows", "data"] = [_row(row, controls, wall) for row in rows]
         alerts = list(_of(reversed(store.alerts.values()), controls.source))
         props["alerts", "rowData"] = [alert_row(a, controls.zone) for a in alerts[:SHOWN_ALERTS]]
         lasting = sum(alert.ended is None for alert in alerts)
@@ -125,7 +125,7 @@ def _heat(store: Store) -> Props:
 
 def _scrubber(store: Store, controls: Controls) -> Props:
     """Return the ends of the scrubber: as far back as panes of the resolution are stored."""
-    newest = (store.newest_ms or 0) // 1000
+    newest = (store.newest_event_ms(ALL_SOURCES) or 0) // 1000
     kept = EXPIRY_S[controls.scale.resolution_s] - controls.range_s
     moment = newest if controls.end is None else controls.end
     zone = controls.zone
@@ -150,7 +150,7 @@ def _side(store: Store, side: Side, controls: Controls, wall: float) -> Props:
             before = side.series.total(begin, controls.range_s)
     seconds = store.series(side.source) if not side.prefix else None
     if seconds is not None and side.end is not None:
-        newest = seconds.newest if controls.end is None else side.end
+        newest = store.end(side.source, seconds) if controls.end is None else side.end
         recent = seconds.total((newest or side.end) - 1, RATE_S)  # the newest is still filling
     named = _figures(total, before, controls)
     width = span_text(controls.scale.rolling_s)
@@ -241,8 +241,7 @@ def _age(store: Store, controls: Controls, wall: float) -> dict[str, str]:
     newest_ms = store.newest_event_ms(controls.source)
     if newest_ms is None:
         return {"age-value": MISSING, "age-note": _("no event"), "age-change": ""}
-    today = wall - newest_ms / 1000 < 12 * 3600
-    clock = controls.zone.clock if today else controls.zone.date_and_clock
+    moment = controls.zone.at(newest_ms, dated=abs(wall - newest_ms / 1000) >= TODAY_S)
     # What the age usually was: that of one moment says little. Known of all sources together.
     known = controls.source == ALL_SOURCES
     longer = store.vitals.age_change_s(controls.range_s) if known else math.nan
@@ -250,7 +249,7 @@ def _age(store: Store, controls: Controls, wall: float) -> dict[str, str]:
     change = text if text == MISSING else f"{text}{THIN_SPACE}s"
     return {
         "age-value": age_text(wall - newest_ms / 1000),
-        "age-note": _("newest {moment}").format(moment=clock(newest_ms)),
+        "age-note": _("newest {moment}").format(moment=moment),
         "age-change": _change(change, controls),
     }
 
@@ -277,11 +276,12 @@ def _of(rows: Iterable[RowT], source: str) -> Iterator[RowT]:
     return (row for row in rows if source in (ALL_SOURCES, row.source))
 
 
-def _row(row: FeedRow, controls: Controls) -> dict[str, Any]:
+def _row(row: FeedRow, controls: Controls, wall: float) -> dict[str, Any]:
+    tomorrow = row.time_ms / 1000 - wall > TODAY_S
     label = _expression(row.label) if row.faces else MISSING if row.text else _("none")
     return {
         "id": row.key,
-        "time": controls.zone.clock(row.time_ms),
+        "time": controls.zone.at(row.time_ms, dated=tomorrow),
         "source": row.source,
         "faces": row.faces,
         "expression": f"{label} + {row.more}" if row.more else label,

@@ -157,7 +157,7 @@ def _roll(world: Expected) -> None:
             by_source[source][bucket] = sums
     # The newest time that two sources have reached, or that the broker's clock vouches for.
     second = sorted(world.newest_ms.values())[-2:][:1]
-    head = max(world.confirmed_ms, *second) // 1000
+    head = max([world.confirmed_ms, *second]) // 1000
     for source, panes in by_source.items():
         end = max(bucket for bucket in panes if source != "*" or bucket <= head)
         for window in WINDOWS_S:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +84,46 @@ def test_a_small_picture_is_shown_where_it_is_kept(
     assert shown == f"data:image/jpeg;base64,{kept}"
     assert base64.b64decode(kept).startswith(b"\xff\xd8")
     assert page.get_attribute("img.thumbnail >> nth=4", "alt") == "Face 5"
+
+
+def test_a_clock_that_is_ahead_hides_nothing_of_today(
+    environment: dict[str, str], start_dashboard: Any, page: Any
+) -> None:
+    stream = Stream(environment)
+    dashboard = start_dashboard(
+        REDIS__URL=environment["SENTISTREAM_REDIS__URL"],
+        REDIS__PREFIX=environment["SENTISTREAM_REDIS__PREFIX"],
+    )
+    over = threading.Event()
+    days = (2 * 24 * 60 + 5) * 60
+
+    def feed() -> None:
+        while not over.wait(0.2):
+            ahead_ms = round((time.time() + days) * 1000)
+            ahead = replace(EVENT, key="ahead", timestamp_ms=ahead_ms)
+            stream.send([EVENT, replace(EVENT, key="camera-2"), ahead])
+
+    feeding = threading.Thread(target=feed)
+    with stream.flow() as flow:
+        feeding.start()
+        try:
+            flow.settle(30)
+            page.goto(dashboard.url)
+            page.wait_for_selector("#main", state="visible")
+            grow(page, 3)
+            page.wait_for_function(
+                "/^(<.)?\\d+.s$/.test(document.querySelector('#age-value')?.innerText)"
+            )
+            assert abs((line(page)[0][-1] or 0) / 1000 - time.time()) < 60
+            page.wait_for_function(
+                "Array.from(document.querySelector('#valence .js-plotly-plot').data[2].y)"
+                ".filter(Number.isFinite).length > 2"
+            )
+            page.goto(f"{dashboard.url}/?source=ahead")
+            page.wait_for_function(
+                "document.querySelector('#age-value')?.innerText === 'in 2\u202fd'"
+            )
+            assert str(datetime.now(UTC).year) in page.inner_text("#age-note")
+        finally:
+            over.set()
+            feeding.join()

@@ -161,15 +161,51 @@ def test_wanting_a_series_calls_the_reader() -> None:
     assert calls == ["now"]
 
 
-def test_newest_times_only_move_forward_and_all_is_the_newest_of_all() -> None:
+def test_newest_times_only_move_forward_and_no_single_source_moves_all() -> None:
     store = Store()
     assert store.newest_event_ms(ALL_SOURCES) is None
     store.see("a", 5_000)
     store.see("b", 9_000)
     store.see("a", 4_000)
     assert store.newest_event_ms("a") == 5_000
-    assert store.newest_event_ms(ALL_SOURCES) == 9_000
+    assert store.newest_event_ms(ALL_SOURCES) == 5_000
     assert set(store.sources) == {"a", "b"}
+    store.see("b", 10_000, now_ms=12_000)  # it is of now
+    assert store.newest_event_ms(ALL_SOURCES) == 10_000
+    store.see("b", 99_000, now_ms=12_000)
+    assert store.newest_event_ms(ALL_SOURCES) == 10_000
+
+
+def test_an_event_of_tomorrow_does_not_hide_those_of_today() -> None:
+    store, tomorrow = Store(), START + 86_400
+    store.reset({TOTAL: stored({START: pane(1)}), ("w", 1): stored({})})
+    for name in "ab":
+        store.see(name, START * 1000)
+    for name in (ALL_SOURCES, "w"):
+        store.update(name, tomorrow, pane(5), written_at=1.0)
+    total, own = store.series(ALL_SOURCES), store.series("w")
+    assert total is not None
+    assert own is not None
+    assert store.end(ALL_SOURCES, total) == START
+    assert total.total(START, 60).n == 1
+    assert store.end("w", own) == tomorrow
+    # Whatever came first.
+    early = Store()
+    early.reset({TOTAL: stored({})})
+    early.update(ALL_SOURCES, tomorrow, pane(5), written_at=1.0)
+    early.see("w", tomorrow * 1000)
+    assert not early.wanted
+    early.see("a", START * 1000)
+    assert early.wanted == {TOTAL: True}
+    early.load(TOTAL, *stored({START: pane(1), tomorrow: pane(5)}))
+    total = early.series(ALL_SOURCES)
+    assert total is not None
+    assert (total.newest, early.wanted) == (START, {})
+    # The flow says where all are together, and may have to take it back.
+    store.as_of_ms = tomorrow * 1000
+    assert store.newest_event_ms(ALL_SOURCES) == tomorrow * 1000
+    store.as_of_ms = START * 1000
+    assert store.newest_event_ms(ALL_SOURCES) == START * 1000
 
 
 def test_a_reset_forgets_everything_else() -> None:

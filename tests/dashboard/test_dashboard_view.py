@@ -146,7 +146,7 @@ def test_the_feed_is_filtered_by_source() -> None:
     (row,) = shown(store, "camera-1")["feed-rows", "data"]
     assert row == {
         "id": "1-0",
-        "time": "12:00:00",
+        "time": "2026-11-23 12:00:00",  # days ahead of the clock
         "source": "camera-1",
         "faces": 1,
         "expression": "happiness",
@@ -224,7 +224,9 @@ def test_workers_are_told_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-3, "< 1 s"),
+        (-0.9, "< 1 s"),
+        (-3, "in 3 s"),
+        (-172_800, "in 2 d"),
         (0.4, "< 1 s"),
         (1.9, "1 s"),
         (119, "119 s"),

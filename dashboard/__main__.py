@@ -12,7 +12,7 @@ from dashboard.app import create_app
 from dashboard.forwarding import api_of
 from dashboard.redis_client import connect
 from dataflows.settings import get_settings
-from dataflows.web_server import WebServer, listen
+from dataflows.web_server import HEADER_BYTES, WebServer, listen, trusted_proxies
 from models.errors import SentiStreamError
 
 __all__ = ["main"]
@@ -42,7 +42,10 @@ def main() -> int:
         log_level="warning",
         access_log=False,  # it would hold the token of a `?token=` address
         server_header=False,
+        http="h11",  # it bounds all headers together, httptools none
+        h11_max_incomplete_event_size=HEADER_BYTES,
         ws_max_size=1 << 20,
+        forwarded_allow_ips=trusted_proxies(),
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     with listener:

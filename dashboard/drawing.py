@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from dashboard.alerts import alert_name
 from dashboard.charts.flow import flow
 from dashboard.charts.heatmap import MAX_ROWS, heatmap
-from dashboard.charts.parts import Figure, Look, blank
+from dashboard.charts.parts import Figure, Look, blank, plain
 from dashboard.charts.shares import expressions, sentiments
 from dashboard.charts.valence import Marker, valence
 from dashboard.controls import Controls
@@ -119,8 +119,9 @@ def _wide(
         # The newest heartbeat may be newer than the newest event.
         until = max(side.end, store.vitals.newest) if controls.end is None else side.end
         vitals = store.vitals.window(until, controls.range_s)
+        named = "" if side.source == ALL_SOURCES else f", {plain(side.source)}"
         titles = (
-            _("events per second") + ("" if side.source == ALL_SOURCES else f", {side.source}"),
+            _("events per second") + named,
             _("latency p95 (ms), all sources"),
             _("lag (records), all sources"),
         )

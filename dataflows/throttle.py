@@ -7,6 +7,7 @@ bucket is when it will be full again, so a client costs one number.
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -19,18 +20,26 @@ class Limit(NamedTuple):
     Attributes:
         burst: wrong attempts in a row.
         pause_s: seconds after which one more is allowed.
+        longest_s: no failure makes anybody wait for longer.
     """
 
     burst: int
     pause_s: float
+    longest_s: float = math.inf
 
     def wait_s(self, full_at: float, now: float) -> float:
         """Return the seconds until the next attempt, 0 if it may be made now."""
         return max(0.0, full_at - now - (self.burst - 1) * self.pause_s)
 
+    def failed(self, full_at: float, now: float) -> float:
+        """Return when the bucket will be full again after one more wrong attempt."""
+        latest = now + (self.burst - 1) * self.pause_s + self.longest_s
+        return min(max(full_at, now) + self.pause_s, latest)
 
-ONE_CLIENT: Final = Limit(burst=5, pause_s=30.0)
-ALL_CLIENTS: Final = Limit(burst=100, pause_s=1.0)  # against many addresses at once
+
+ONE_CLIENT: Final = Limit(burst=5, pause_s=30.0, longest_s=3600.0)
+# Against many addresses at once; who has the right token waits for them too, but not for long.
+ALL_CLIENTS: Final = Limit(burst=100, pause_s=1.0, longest_s=30.0)
 MAX_CLIENTS: Final = 4096  # the one that has been quiet for longest is forgotten first
 
 
@@ -63,9 +72,9 @@ class Throttle:
     def failed(self, address: str) -> None:
         """Count a wrong token of this client."""
         now, client = self._clock(), _client(address)
-        self._all_full_at = max(self._all_full_at, now) + ALL_CLIENTS.pause_s
+        self._all_full_at = ALL_CLIENTS.failed(self._all_full_at, now)
         # Taken out and put in again, so that it comes last.
-        self._full_at[client] = max(self._full_at.pop(client, now), now) + ONE_CLIENT.pause_s
+        self._full_at[client] = ONE_CLIENT.failed(self._full_at.pop(client, now), now)
         if len(self._full_at) > MAX_CLIENTS:
             del self._full_at[next(iter(self._full_at))]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from typing import Final
 
 import uvicorn
 
 from models.errors import ServiceError
 
-__all__ = ["WebServer", "listen"]
+__all__ = ["HEADER_BYTES", "WebServer", "listen", "trusted_proxies"]
+
+HEADER_BYTES: Final = 16_384  # of all headers of a request together
 
 
 class WebServer(uvicorn.Server):
@@ -30,6 +34,14 @@ class WebServer(uvicorn.Server):
         if self.started and sockets:
             host = f"[{self._host.strip('[]')}]" if ":" in self._host else self._host
             print(f"{self._name}: http://{host}:{sockets[0].getsockname()[1]}", flush=True)
+
+
+def trusted_proxies() -> str:
+    """Return the addresses of those whose `X-Forwarded-…` is believed: nobody, unless told.
+
+    By itself uvicorn believes all programs of this machine.
+    """
+    return os.environ.get("FORWARDED_ALLOW_IPS", "")
 
 
 def listen(host: str, port: int, setting: str) -> socket.socket:

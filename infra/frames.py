@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from models.errors import SentiStreamError
 
@@ -40,6 +40,8 @@ __all__ = [
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jfif": "image/jpeg",
     ".png": "image/png",
     ".webp": "image/webp",
 }
@@ -279,9 +281,9 @@ def _shrunk(path: Path, jpeg: Jpeg) -> tuple[bytes, str]:
             if max(image.size) <= jpeg.max_side:
                 return value, content_type
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+            small = upright.resize(jpeg.size(*upright.size), Image.Resampling.LANCZOS)
+            output = io.BytesIO()
+            small.save(output, "JPEG", quality=jpeg.quality)
+    except Exception:  # decoders of broken files raise nearly anything
         return value, content_type
-    small = upright.resize(jpeg.size(*upright.size), Image.Resampling.LANCZOS)
-    output = io.BytesIO()
-    small.save(output, "JPEG", quality=jpeg.quality)
     return output.getvalue(), "image/jpeg"

@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 from dataflows.content import read_content
 from dataflows.settings import Settings, load_settings
 from infra.frames import CONTENT_TYPES, InputError, Jpeg, video
+from infra.visible import name_of
 from models.errors import ContentError, SentiStreamError
 from models.explaining import explanation
 from models.prediction import prediction
@@ -91,7 +92,8 @@ def _inputs(paths: Iterable[Path], rate: float, settings: Settings) -> Iterator[
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in known)
         if not found:
-            yield _Input(str(path), InputError(f"no file in it ends in {', '.join(sorted(known))}"))
+            error = InputError(f"no file in it ends in {', '.join(sorted(known))}")
+            yield _Input(name_of(path), error)
         for file in found:
             yield from _file(file, rate, settings)
 
@@ -108,17 +110,17 @@ def _file(path: Path, rate: float, settings: Settings) -> Iterator[_Input]:
         if not (value := path.read_bytes()):
             raise ContentError("empty_value", "the file is empty")
         # Without a telling name the first bytes decide, as for a record without a type.
-        yield _Input(str(path), read_content(value, DECLARED.get(path.suffix.lower())))
+        yield _Input(name_of(path), read_content(value, DECLARED.get(path.suffix.lower())))
     except ContentError as error:
-        yield _Input(str(path), error)
+        yield _Input(name_of(path), error)
     except OSError as error:
-        yield _Input(str(path), InputError(f"cannot be read: {error.strerror}"))
+        yield _Input(name_of(path), InputError(f"cannot be read: {error.strerror}"))
 
 
 def _frames(path: Path, rate: float) -> Iterator[_Input]:
     """Yield the frames of a video; an id is a media fragment, such as `clip.mp4#t=1.20`."""
     try:
         for item in video(path, FRAME, rate=rate):
-            yield _Input(f"{path}#t={item.due_s or 0:.2f}", Content(image=item.value))
+            yield _Input(f"{name_of(path)}#t={item.due_s or 0:.2f}", Content(image=item.value))
     except InputError as error:
-        yield _Input(str(path), error)
+        yield _Input(name_of(path), error)

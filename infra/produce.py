@@ -13,6 +13,7 @@ from dataflows.settings import load_settings
 from infra.frames import InputError, Item, Jpeg, camera, folder, texts, video
 from infra.interrupts import interruptible
 from infra.producers import Sender, progress_line, send_all
+from infra.visible import name_of
 
 __all__ = ["Input", "produce"]
 
@@ -53,12 +54,13 @@ class Input:
         if self.camera is not None:
             return f"camera-{self.camera}", camera(self.camera, self.jpeg, rate=self.rate)
         if self.folder is not None:
-            return self.folder.resolve().name, folder(self.folder, self.jpeg, rate=self.rate)
+            name = name_of(Path(self.folder.resolve().name))
+            return name, folder(self.folder, self.jpeg, rate=self.rate)
         if self.video is not None:
             frames = video(self.video, self.jpeg, rate=self.rate, loop=self.loop)
-            return self.video.stem, frames
+            return name_of(Path(self.video.stem)), frames
         assert self.text is not None  # noqa: S101 - one of the four is set
-        return self.text.stem, texts(self.text, rate=self.rate, loop=self.loop)
+        return name_of(Path(self.text.stem)), texts(self.text, rate=self.rate, loop=self.loop)
 
 
 def produce(chosen: Input, source: str | None, count: int | None, console: Console) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
-__all__ = ["visible"]
+__all__ = ["name_of", "visible"]
 
 
 def visible(text: str) -> str:
@@ -16,3 +18,8 @@ def visible(text: str) -> str:
     return "".join(
         one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text
     )
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a file as text that can be written: what is not UTF-8 is an escape."""
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -9,7 +9,7 @@ import uvicorn
 
 from dataflows.callers import require_token
 from dataflows.settings import get_settings
-from dataflows.web_server import WebServer, listen
+from dataflows.web_server import HEADER_BYTES, WebServer, listen, trusted_proxies
 from models.errors import SentiStreamError
 from models.live import LiveScorer
 from models.scorer import Content
@@ -18,7 +18,6 @@ from serving.app import create_app
 __all__ = ["main"]
 
 SHUTDOWN_S = 2  # streams have no end of their own
-HEADER_BYTES = 16_384
 WARM_UP = "A text that is long enough to guess its language."
 
 
@@ -51,6 +50,7 @@ def main() -> int:
         server_header=False,
         ws="none",
         h11_max_incomplete_event_size=HEADER_BYTES,
+        forwarded_allow_ips=trusted_proxies(),
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     with listener:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from dashboard.charts.parts import Figure, Look, N, axis, bucket_sums, layout, listed, means
+from dashboard.charts.parts import (
+    Figure,
+    Look,
+    N,
+    axis,
+    bucket_sums,
+    layout,
+    listed,
+    means,
+    plain,
+)
 from dashboard.series import Series
 
 __all__ = ["FEW", "MAX_ROWS", "heatmap"]
@@ -79,11 +89,11 @@ def heatmap(sources: Mapping[str, Series | None], end: int, look: Look) -> Figur
                 "fixedrange": True,
                 "showgrid": False,
                 "tickfont": {"size": 11},
-                "labelalias": {name: _short(name) for name in sources if name != _short(name)},
+                "labelalias": {name: _label(name) for name in sources if name != _label(name)},
             },
         },
     }
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else f"{name[:8]}\u2026{name[-9:]}"
+def _label(name: str) -> str:
+    return plain(name if len(name) <= 18 else f"{name[:8]}\u2026{name[-9:]}")

@@ -27,6 +27,7 @@ __all__ = [
     "listed",
     "means",
     "percent_axis",
+    "plain",
 ]
 
 Figure = dict[str, Any]
@@ -202,3 +203,8 @@ def _layout(colours: Palette, *, touch: bool) -> dict[str, Any]:
         },
         "dragmode": False if touch else "zoom",
     }
+
+
+def plain(text: str) -> str:
+    """Return text from outside for a title or a tick, which Plotly takes for a kind of HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")

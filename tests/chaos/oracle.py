@@ -103,7 +103,7 @@ def _count(
     except KeyError:
         reject("no_known_field")
         return
-    if any(abs(sum(face.values()) - 1) > 0.01 for face in faces):
+    if any(abs(sum(face.values()) - 1) > 0.0351 for face in faces):
         reject("bad_probabilities")
         return
     if kind == TIMESTAMP_LOG_APPEND_TIME:

@@ -171,22 +171,32 @@ def test_a_token_guards_everything_but_the_health(start_dashboard: Any) -> None:
     assert token not in "".join(dashboard.log)
 
 
-def test_behind_a_proxy_wrong_tokens_are_counted_per_viewer(start_dashboard: Any) -> None:
+def test_behind_a_proxy_wrong_tokens_are_counted_per_viewer(
+    start_dashboard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = "a-long-token"  # noqa: S105 - made up
-    dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
 
     def tried(given: str, viewer: str) -> int:
         bearer = {"Authorization": f"Bearer {given}", "X-Forwarded-For": viewer}
         return get(dashboard.url, **bearer)[0]
 
+    # Nobody is believed who is not named.
+    dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
+    assert [tried("wrong", f"192.0.2.{n}") for n in range(6)] == [401] * 5 + [429]
+
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
     assert [tried("wrong", "192.0.2.1") for _ in range(6)] == [401] * 5 + [429]
     assert tried(token, "192.0.2.1") == 429
     assert tried(token, "192.0.2.2") == 200
     assert "192.0.2.1" in "".join(dashboard.log)
 
 
-def test_behind_a_proxy_with_tls_browsers_are_told_to_stay_with_it(start_dashboard: Any) -> None:
+def test_behind_a_proxy_with_tls_browsers_are_told_to_stay_with_it(
+    start_dashboard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = "a-long-token"  # noqa: S105 - made up
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
     address = urllib.parse.urlsplit(dashboard.url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)

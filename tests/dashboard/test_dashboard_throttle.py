@@ -56,6 +56,15 @@ def test_the_limit_of_all_is_no_limit_of_one(throttle: Throttle) -> None:
     assert throttle.client_wait_s("192.0.2.1") == 0
 
 
+def test_many_guesses_lock_nobody_out_for_long(throttle: Throttle) -> None:
+    for number in range(3000):
+        throttle.failed(f"198.51.{number // 250}.{number % 250}")
+    assert throttle.wait_s("192.0.2.1") == ALL_CLIENTS.longest_s
+    for _ in range(1000):
+        throttle.failed("192.0.2.2")
+    assert throttle.wait_s("192.0.2.2") == ONE_CLIENT.longest_s
+
+
 def test_memory_is_bounded_and_the_quietest_is_forgotten(throttle: Throttle) -> None:
     for _ in range(ONE_CLIENT.burst):
         throttle.failed("quiet")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dataflows.content import read_content, sniff_type
 from dataflows.contract import REASONS
+from dataflows.edge import read_faces
 from models.errors import ContentError
 from models.scorer import Content
 
@@ -51,6 +52,21 @@ def test_contents_of_each_type() -> None:
     encoded = base64.b64encode(JPEG).decode()
     assert document(image=encoded, text="hi", more=1) == Content(image=JPEG, text="hi")
     assert document(image=f"data:image/jpeg;base64,{encoded}") == Content(image=JPEG)
+    assert read_content(JPEG, "image/jpg") == Content(image=JPEG)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_base64_is_read_as_producers_write_it(value: bytes) -> None:
+    plain = base64.b64encode(value).decode()
+    for written in (
+        plain,
+        plain + "\n",
+        base64.encodebytes(value).decode(),
+        plain.replace("=", ""),
+        base64.urlsafe_b64encode(value).decode(),
+        base64.urlsafe_b64encode(value).decode().rstrip("="),
+    ):
+        assert document(image=written) == Content(image=value)
 
 
 def test_faces_scored_at_the_edge() -> None:
@@ -58,6 +74,19 @@ def test_faces_scored_at_the_edge() -> None:
     assert content.faces == ((0, 0, 0, 0, 0, 0.25, 0.75), (0, 0, 0, 1, 0, 0, 0))
     assert document(emotions=[]).faces == ()
     assert document(emotions=[{"anger": 0.991}]).faces is not None
+
+
+@pytest.mark.parametrize(
+    ("total", "taken"),
+    [(0.99, True), (1.01, True), (0.965, True), (1.035, True), (0.9649, False), (1.0351, False)],
+)
+def test_sums_may_be_as_far_off_as_seven_rounded_shares(total: float, taken: bool) -> None:
+    value = json.dumps({"emotions": [{"anger": 0.5, "neutral": total - 0.5}]}).encode()
+    assert (read_faces(value) is not None) is taken
+    if taken:
+        assert read_content(value, "application/json").faces is not None
+    else:
+        assert reason(value, "application/json") == "bad_probabilities"
 
 
 @pytest.mark.parametrize(

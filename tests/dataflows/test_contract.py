@@ -57,6 +57,13 @@ def test_the_key_is_the_source_where_no_header_says_otherwise() -> None:
     assert opened(record(key=b"\xff", headers=(("ce_source", b"b"),))).source == "b"
 
 
+@pytest.mark.parametrize(
+    "name", ["\u0928\u094d\u200d\u092f", "a\u200cb", "Halle\u00a02", "\u3000", "\U0001fae9"]
+)
+def test_a_source_may_have_any_name_without_control_characters(name: str) -> None:
+    assert opened(record(key=name.encode())).source == name
+
+
 def test_headers_are_read_whatever_their_case_and_company() -> None:
     envelope = opened(
         record(
@@ -85,6 +92,7 @@ def test_headers_are_read_whatever_their_case_and_company() -> None:
         (record(key=b"\xff"), "bad_header"),
         (record(key=b"*"), "bad_source"),
         (record(key=b"a\nb"), "bad_source"),
+        (record(key="a\u0085b".encode()), "bad_source"),
         (record(key=b"a" * 257), "bad_source"),
         (record(headers=(("ce_time", b"yesterday"),)), "bad_time"),
         (record(headers=(("ce_time", b"2023-11-14T22:13:20"),)), "bad_time"),

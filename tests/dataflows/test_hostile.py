@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from raw_kafka import GZIP, ZSTD, Raw, batch, produce
 from streams import Flow, Sent, Stream, recovery
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_for
 
 from dataflows.topics import ensure_topics
 from infra.dlq import Box
@@ -24,12 +24,20 @@ ZSTD_BLOCK = 128 * 1024
 EDGE = json.dumps({"emotions": [{"happiness": 1}]}).encode()
 GOOD = Raw(EDGE, b"camera", [(b"content-type", b"application/json")])
 CREATED, TOO_LARGE = 0, 10  # Kafka's codes
+NO_LEADER = (3, 5, 6)  # of a topic that has just been made: nothing was written
 
 
 def put(stream: Stream, records: bytes) -> int:
-    """Write a batch to the first partition of the events."""
+    """Write a batch to the first partition of the events, once that has a leader."""
     kafka = stream.settings.kafka
-    return produce(kafka.brokers, kafka.topic, 0, records)
+    codes: list[int] = []
+
+    def answered() -> bool:
+        codes.append(produce(kafka.brokers, kafka.topic, 0, records))
+        return codes[-1] not in NO_LEADER
+
+    wait_for(answered, lambda: codes[-1])
+    return codes[-1]
 
 
 def zeros(count: int) -> bytes:

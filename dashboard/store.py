@@ -204,9 +204,11 @@ class Store:
 
     def _turn_back(self) -> None:
         """Read the series of all sources again that one source had moved when it was alone."""
-        for name, series in self._series.items():
-            if name[0] == ALL_SOURCES and (series.newest or 0) > self._limit(name):
-                self._series[name] = Series(name[1])
+        for resolution in RESOLUTIONS_S:
+            name = (ALL_SOURCES, resolution)
+            series = self._series.get(name)
+            if series is not None and (series.newest or 0) > self._limit(name):
+                self._series[name] = Series(resolution)
                 self.wanted[name] = True
                 self.on_wanted()
 

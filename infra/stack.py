@@ -29,9 +29,6 @@ ROOT = Path(__file__).parents[1]  # the repository, or where the package is inst
 DASHBOARD = "dashboard"
 API = "api"
 PROBE_S = 1.0
-FLOW_LIMIT_S = 120.0  # models are loaded by each worker; a slow disk or a busy machine takes long
-DASHBOARD_LIMIT_S = 60.0
-API_LIMIT_S = 120.0  # it loads the models too
 
 
 @dataclass
@@ -162,7 +159,6 @@ class Stack:
                     argv=[*command, *cluster],
                     env=self._environment() | self._thread_share(),
                     ready=self._heartbeat_probe(ledger, number),
-                    limit_s=FLOW_LIMIT_S,
                     # A cluster cannot go on without one of its processes, nor take it back alone.
                     group="flow",
                     final=frozenset({NO_USE}),
@@ -180,7 +176,6 @@ class Stack:
                 "SENTISTREAM_API__PORT": str(self.api_port),  # its page "Try it" asks there
             },
             ready=_http_probe(_reachable(self.settings.dashboard.host), port, "/healthz"),
-            limit_s=DASHBOARD_LIMIT_S,
         )
 
     def _api(self) -> Program:
@@ -189,7 +184,6 @@ class Stack:
             argv=[sys.executable, "-P", "-m", "serving"],
             env=self._environment() | {"SENTISTREAM_API__PORT": str(self.api_port)},
             ready=_http_probe(_reachable(self.settings.api.host), self.api_port, "/readyz"),
-            limit_s=API_LIMIT_S,
         )
 
     def _flow_name(self, number: int) -> str:

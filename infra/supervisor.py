@@ -20,6 +20,10 @@ __all__ = ["ChildError", "Program", "Supervisor"]
 
 GUARD = Path(__file__).with_name("guard.py")
 POLL_S = 0.05
+# What ends is found at once, so this is for what hangs alone. All are up in seconds on a quiet
+# machine; one that is shared was seen to need twenty times as long.
+READY_S = 300.0
+TELL_S = 20.0  # people hear after this long what is waited for
 STOP_S = 3.0  # for an orderly end; with the kill that follows all is over within 5 s
 REAP_S = 1.5  # a killed process is gone in milliseconds; more means that it hangs in the kernel
 LOG_LINES = 15
@@ -49,7 +53,7 @@ class Program:
     argv: Sequence[str]
     ready: Callable[[], bool]
     env: Mapping[str, str | None] = field(default_factory=dict)
-    limit_s: float = 60.0
+    limit_s: float = READY_S
     disposable: bool = False
     group: str | None = None
     final: frozenset[int] = frozenset()
@@ -113,7 +117,7 @@ class Supervisor:
 
     Args:
         directory: where the log of each child is written, `NAME.log`; must exist.
-        say: takes a line for people when a group is started again.
+        say: takes a line for people when a start takes long or a group is started again.
     """
 
     def __init__(self, directory: Path, say: Callable[[str], None] = lambda line: None) -> None:
@@ -137,6 +141,7 @@ class Supervisor:
             ChildError: one (or an earlier one) ended, or was not ready within its limit.
         """
         begun = time.monotonic()
+        told = False
         waiting = [self._spawn(program) for program in programs]
         while waiting:
             for child in waiting:
@@ -151,6 +156,12 @@ class Supervisor:
                         f"{child.program.name} was not ready within {child.program.limit_s:g} s. "
                         f"{child.last_lines()}"
                     )
+            if waiting and not told and elapsed > TELL_S:
+                told = True
+                names = ", ".join(child.program.name for child in waiting)
+                self._say(
+                    f"still waiting for {names} after {TELL_S:g} s; this machine is slow or busy"
+                )
             if waiting:
                 time.sleep(POLL_S)
 

@@ -22,7 +22,6 @@ POM = Path(__file__).with_name("kafka-pom.xml")
 BUILD = POM.parents[1] / "build"
 CLUSTER_ID = "c2VudGlzdHJlYW0tdGVzdA"  # any 16 bytes in base64
 DOWNLOAD_S = 300
-START_S = 60.0
 PROPERTIES = """
 process.roles=broker,controller
 node.id={node}
@@ -145,7 +144,7 @@ def _node(
             return False
 
     argv = [*java, "kafka.Kafka", str(properties)]
-    return Program("kafka", argv, ready, limit_s=START_S, disposable=True)
+    return Program("kafka", argv, ready, disposable=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ SUMS = (
     *("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral_face"),
 )
 WINDOWS_S = (10, 60, 300, 3600)
-PATIENCE_S = 60.0
 AHEAD_MS = 5000  # half of the smallest window
 
 Sums = dict[str, int]

@@ -19,6 +19,7 @@ import pytest
 from browsing import Camera
 from chromium import ARGUMENTS, CHROMIUM, patient
 from redis import Redis
+from waiting import PATIENCE_S
 
 from dataflows.keys import ALL_SOURCES, Keys
 from dataflows.panes import EMPTY, Pane
@@ -160,11 +161,11 @@ class Dashboard:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            status = self.process.wait(timeout=20)
+            status = self.process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
-        self._reader.join(timeout=10)
+        self._reader.join(timeout=PATIENCE_S)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from browsing import MARKS, badge, even, grow, line
+from waiting import PATIENCE_S
 
 from dataflows.panes import Pane
 
@@ -290,6 +291,6 @@ def test_every_place_has_its_own_address(redis_server: Any, start_dashboard: Any
     dashboard = start_dashboard(REDIS__URL=redis_server.url)
     pages: list[str] = []
     for path in ("/history", "/pipeline", "/"):  # the first one asked is none that Dash knows
-        with urllib.request.urlopen(dashboard.url + path, timeout=30) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(dashboard.url + path, timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
             pages.append(answer.read().decode())
     assert all("page.js" in page for page in pages)

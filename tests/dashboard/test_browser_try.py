@@ -21,6 +21,7 @@ from axe import violations
 from browsing import MARKS
 from chromium import wait_until
 from PIL import Image
+from waiting import PATIENCE_S
 
 from dataflows.feedback import Correction
 from dataflows.settings import Settings
@@ -79,7 +80,7 @@ def api(servers: Any, bundles: Path) -> Iterator[Api]:
 def _ready(url: str) -> bool:
     time.sleep(0.2)
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(f"{url}/readyz", timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         with error:

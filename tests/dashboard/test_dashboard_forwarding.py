@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from waiting import PATIENCE_S
 
 from dashboard.forwarding import ROUTES, api_of
 from dataflows.settings import Settings
@@ -86,7 +87,7 @@ def post(url: str, path: str, content: bytes = b"x", **headers: str) -> httpx.Re
     named = {"origin": url, "content-type": "image/jpeg"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     given = {name.encode(): value.encode() for name, value in named.items() if value}
-    return httpx.post(url + path, content=content, headers=given, timeout=30)
+    return httpx.post(url + path, content=content, headers=given, timeout=PATIENCE_S)
 
 
 def test_a_page_reaches_the_routes_that_it_needs(start: Any, api: FakeApi) -> None:
@@ -104,7 +105,7 @@ def test_a_page_reaches_the_routes_that_it_needs(start: Any, api: FakeApi) -> No
     post(url, "/try/predict?receipt=true&id=made-up")
     assert api.asked.pop()[0] == "/v1/predict?receipt=true"
     assert post(url, "/try/models").status_code in (404, 405)
-    httpx.get(f"{url}/try/predict", timeout=30)
+    httpx.get(f"{url}/try/predict", timeout=PATIENCE_S)
     assert api.asked == []
 
 
@@ -127,7 +128,7 @@ def test_who_is_not_logged_in_reaches_nothing(start: Any, api: FakeApi) -> None:
     url = start(DASHBOARD__TOKEN=OWN_TOKEN).url
     assert post(url, "/try/predict").status_code == 401
     assert api.asked == []
-    login = httpx.post(f"{url}/login", data={"token": OWN_TOKEN}, timeout=30)
+    login = httpx.post(f"{url}/login", data={"token": OWN_TOKEN}, timeout=PATIENCE_S)
     cookie = login.headers["set-cookie"].partition(";")[0]
     assert post(url, "/try/predict", cookie=cookie).status_code == 200
 
@@ -139,7 +140,7 @@ def test_the_token_goes_to_the_api_and_to_nobody_else(start: Any, api: FakeApi) 
     assert given.encode("latin-1").decode() == f"Bearer {TOKEN}"
     seen = [answer.text, str(answer.headers)]
     for path in ("/try", "/_dash-layout", "/_dash-dependencies"):
-        seen.append(httpx.get(dashboard.url + path, timeout=30).text)
+        seen.append(httpx.get(dashboard.url + path, timeout=PATIENCE_S).text)
     # Not either when it is refused: then it is the dashboard that is told, not the viewer.
     api.status, api.body = 401, json.dumps({"reason": "unauthorized"}).encode()
     refused = post(dashboard.url, "/try/predict")
@@ -195,7 +196,7 @@ def test_an_api_that_is_away_is_a_problem_and_not_a_crash(start_dashboard: Any) 
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["reason"] == "api_away"
         assert "python -m serving" in answer.json()["detail"]
-    assert httpx.get(f"{dashboard.url}/healthz", timeout=30).status_code == 200
+    assert httpx.get(f"{dashboard.url}/healthz", timeout=PATIENCE_S).status_code == 200
 
 
 def test_an_api_that_does_not_answer_is_given_up(start: Any, api: FakeApi) -> None:

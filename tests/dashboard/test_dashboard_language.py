@@ -15,6 +15,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import PATIENCE_S
 
 from dashboard.language import LANGUAGES, current, gettext, ngettext, use
 from dashboard.preference import preferred
@@ -132,7 +133,7 @@ def test_an_address_chooses_the_language_and_it_is_remembered(
 
     def get(path: str, **headers: str) -> tuple[str, str | None]:
         request = urllib.request.Request(dashboard.url + path, headers=headers)  # noqa: S310 - ours
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
             return answer.read().decode(), answer.headers["set-cookie"]
 
     page, cookie = get("/history?lang=fr")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from waiting import PATIENCE_S
 from websockets.sync.client import ClientConnection, connect
 
 from dashboard.app import create_app
@@ -42,7 +43,7 @@ class FakePage:
 
     def turn(self) -> None:
         """Take one message, which may be a batch."""
-        messages = json.loads(self.link.recv(timeout=30))
+        messages = json.loads(self.link.recv(timeout=PATIENCE_S))
         for message in messages if isinstance(messages, list) else [messages]:
             if message["type"] == "get_props_request":
                 self.asked += 1
@@ -85,12 +86,12 @@ def url(redis_server: Any, clean_environment: Any) -> Iterator[str]:
             time.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=PATIENCE_S)
         assert not thread.is_alive()
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310
         body: bytes = answer.read()
         return body.decode()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_S
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -32,7 +33,7 @@ NOWHERE = "redis://:s3cr3t@127.0.0.1:1/0"  # nothing listens on port 1
 def get(url: str, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(url, headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -65,7 +66,7 @@ def refused(**settings: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert result.returncode == 2
@@ -199,7 +200,7 @@ def test_behind_a_proxy_with_tls_browsers_are_told_to_stay_with_it(
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     dashboard = start_dashboard(REDIS__URL=NOWHERE, DASHBOARD__TOKEN=token)
     address = urllib.parse.urlsplit(dashboard.url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=PATIENCE_S)
     with contextlib.closing(connection):
         forwarded = {"Host": "dash.example", "X-Forwarded-Proto": "https"}
         connection.request("GET", f"/?token={token}", headers=forwarded)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from itertools import chain
 from random import Random
 
-import pytest
 from exactness_parts import (
     AHEAD_MS,
     AHEAD_OF_ALL,
@@ -273,5 +272,5 @@ class Flow(RuleBasedStateMachine):
 
 
 # A failure is made small before it is shown, for which Hypothesis takes up to five minutes.
-TestExactness = pytest.mark.timeout(600)(Flow.TestCase)
+TestExactness = Flow.TestCase
 TestExactness.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)

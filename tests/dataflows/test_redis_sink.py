@@ -200,7 +200,7 @@ def test_a_redis_that_takes_no_writes_says_why_and_is_tried_until_it_does(
         assert writing.is_alive()
         assert f"127.0.0.1:{port}" in caplog.text
         client.execute_command(*cure.split())  # type: ignore[no-untyped-call]
-        writing.join(timeout=30)
+        writing.join(timeout=PATIENCE_S)
         assert not writing.is_alive()
         assert client.hget(keys.pane(1, "a", 60), "60") == UPDATE[1].panes[1][60].encode()
         sink.close()

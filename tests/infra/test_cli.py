@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from waiting import PATIENCE_S
 
 from dataflows.settings import Settings
 from infra.offsets import OffsetReader
@@ -26,7 +27,7 @@ def sentistream(
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -25,7 +25,6 @@ from models.errors import ServiceError
 pytestmark = pytest.mark.integration
 
 NOW_MS = 1_790_000_000_000
-PATIENCE_S = 60.0
 
 
 def invoke(*arguments: object) -> Result:

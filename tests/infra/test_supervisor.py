@@ -61,6 +61,15 @@ def test_a_program_that_is_never_ready_is_named_with_its_log(tmp_path: Path) -> 
     assert not alive(pid)
 
 
+def test_who_is_waited_for_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.supervisor.TELL_S", 0.2)
+    said: list[str] = []
+    slow = python("slow", "import time; time.sleep(60)", ready=lambda: bool(said))
+    with Supervisor(tmp_path, said.append) as supervisor:
+        supervisor.start(slow)
+    assert said == ["still waiting for slow after 0.2 s; this machine is slow or busy"]
+
+
 def test_a_child_that_dies_while_starting_is_named_at_once(tmp_path: Path) -> None:
     code = "import sys; print('no such model', file=sys.stderr); sys.exit(3)"
     with (

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 from dataflows.clients import producer
 from dataflows.settings import Settings
@@ -30,7 +30,6 @@ FIGURES = {
     "events", "observations", "texts",
     "surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral",
 }  # fmt: skip
-LIMIT_S = 200.0  # a busy machine may take long to start; nothing here depends on speed
 
 
 class Stack:
@@ -52,7 +51,7 @@ class Stack:
 
     def end(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, standard output and standard error."""
-        output, _ = self.process.communicate(timeout=LIMIT_S)
+        output, _ = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, output, self.errors.read_text()
 
     def wait_for(self, words: str) -> None:
@@ -65,7 +64,7 @@ class Stack:
             lambda: words in self.errors.read_text(),
             lambda: f"{words!r} is not in {self.errors.read_text()!r}",
             check,
-            LIMIT_S,
+            PATIENCE_S,
         )
 
     def processes(self) -> dict[int, str]:
@@ -170,7 +169,7 @@ def test_ctrl_c_stops_all_of_it(stacks: Any) -> None:
     addresses = {word for word in stack.errors.read_text().split() if word.startswith("http:")}
     assert len(addresses) == 2  # the dashboard, the API
     for address in addresses:
-        with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{address}/healthz", timeout=PATIENCE_S) as answer:  # noqa: S310
             assert answer.status == 200
     assert len(stack.processes()) == 7  # itself, broker, Redis, two workers, API, dashboard
     stack.process.send_signal(signal.SIGINT)

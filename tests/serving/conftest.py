@@ -12,14 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 from dataflows.api_options import ApiSettings
 from dataflows.settings import Settings
 from models.scorer import Scorer
 from serving.app import create_app
-
-START_S = 30.0
 
 
 class Api:
@@ -41,7 +39,7 @@ class Api:
         assert self._thread.is_alive()
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_S)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.client.get(path, **options)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from waiting import PATIENCE_S
 
 from dataflows.clients import redis_client
 from dataflows.keys import Keys
@@ -57,7 +58,7 @@ def test_redis_goes_away_in_the_middle_of_a_stream(
         client.zadd(Keys(own.prefix).sources, {"s": 1_790_000_000_000})
     api = start_api(settings=settings.model_copy(update={"redis": own}))
     api.wait_ready()
-    with httpx.stream("GET", f"{api.url}/v1/stream/s", timeout=30) as answer:
+    with httpx.stream("GET", f"{api.url}/v1/stream/s", timeout=PATIENCE_S) as answer:
         lines = answer.iter_lines()
         assert "event: snapshot" in (next(lines), next(lines), next(lines))
         supervisor.stop()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from waiting import PATIENCE_S
 
 from models.prediction import prediction
 from models.scorer import Content, Scored, Scorer
@@ -196,7 +197,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(start_api: Callable[
     assert reason(api.post("/v1/predict", content=b"x" * 2001), 413) == "body_too_large"
     assert api.post("/v1/predict", content=b"I love " * 280).status_code == 200
     # Without a length, in chunks, and with an end that never comes.
-    with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=PATIENCE_S) as connection:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head + b"3e8\r\n" + b"x" * 1000 + b"\r\n")
         connection.sendall(b"3e9\r\n" + b"x" * 1001 + b"\r\n")
@@ -205,7 +206,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(start_api: Callable[
 
 def test_a_body_that_does_not_arrive_is_given_up(start_api: Callable[..., Any]) -> None:
     api = start_api(timeout_s=0.2)
-    with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=PATIENCE_S) as connection:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc"
         connection.sendall(head)
         status, _, rest = connection.recv(65536).partition(b"\r\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from waiting import PATIENCE_S
 
 from dataflows.settings import Settings
 
@@ -29,7 +30,7 @@ def test_it_says_where_it_listens_and_ends_in_order(
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert address is not None, line
-        answer = httpx.post(f"{address[0]}/v1/predict", content=photo, timeout=60)
+        answer = httpx.post(f"{address[0]}/v1/predict", content=photo, timeout=PATIENCE_S)
         assert len(answer.json()["faces"]) == 1
         process.send_signal(signal.SIGTERM)
     assert process.returncode in (0, -signal.SIGTERM)

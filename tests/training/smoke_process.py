@@ -7,7 +7,7 @@ from pathlib import Path
 from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 600  # of a run on smoke settings: far more than it takes, also on a slow machine
+DEADLINE_S = 1800  # of a run on smoke settings: far more than it takes, also on a slow machine
 
 
 class Smoke:

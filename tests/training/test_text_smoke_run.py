@@ -16,7 +16,6 @@ SMOKE = Smoke("text_smoke.toml")
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(900)
 def test_a_killed_run_goes_on_to_the_same_validation_loss_and_makes_both_bundles(
     tmp_path: Path,
 ) -> None:

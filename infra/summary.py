@@ -12,7 +12,7 @@ from dataflows.settings import Settings
 from dataflows.telemetry import Histogram
 from infra.offsets import OffsetReader, Offsets
 
-__all__ = ["Counts", "Ledger", "report"]
+__all__ = ["Counts", "Ledger", "Patience", "report"]
 
 # Of a prediction the first, of a dead letter the others.
 IDENTITY = ("ce_id", "x-topic", "x-partition", "x-offset")
@@ -39,6 +39,31 @@ class Counts(NamedTuple):
     def settled(self) -> bool:
         """Each event has become a prediction or a dead letter."""
         return self.events_in == self.scored + self.rejected
+
+
+class Patience:
+    """Waits for a flow that is behind as long as it gets on with what has come in at first.
+
+    What comes in later does not count, as others may go on sending for ever.
+
+    Args:
+        limit_s: how long to wait without progress.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._goal: int | None = None
+        self._done = -1
+        self._until = 0.0
+
+    def ends(self, counts: Counts, now: float) -> bool:
+        """Tell if there was no progress for too long; `now` is a monotonic time in seconds."""
+        if self._goal is None:
+            self._goal = counts.events_in
+        done = min(counts.scored + counts.rejected, self._goal)
+        if done > self._done:
+            self._done, self._until = done, now + self.limit_s
+        return now > self._until
 
 
 class Ledger:

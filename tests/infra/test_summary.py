@@ -6,7 +6,7 @@ import pytest
 
 from dataflows.panes import Pane
 from dataflows.telemetry import Histogram
-from infra.summary import Counts, report
+from infra.summary import Counts, Patience, report
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,19 @@ def test_nothing_measured_is_null() -> None:
     summary = report(Counts(0, 0, 0), {}, Histogram(), "")
     assert summary["latency_ms"] == {"p50": None, "p95": None, "p99": None}
     assert summary["observations"] == 0
+
+
+def test_a_flow_that_is_behind_is_waited_for_as_long_as_it_gets_on() -> None:
+    patience = Patience(30)
+    assert not patience.ends(Counts(10, 0, 0), 100)
+    assert not patience.ends(Counts(10, 4, 0), 129)
+    assert not patience.ends(Counts(12, 4, 1), 158)
+    assert not patience.ends(Counts(20, 8, 2), 187)  # all that had come in at first
+    assert not patience.ends(Counts(30, 15, 2), 217)
+    assert patience.ends(Counts(40, 25, 2), 217.1)  # others go on sending
+
+
+def test_a_flow_that_does_nothing_is_not_waited_for() -> None:
+    patience = Patience(30)
+    assert not patience.ends(Counts(10, 0, 0), 100)
+    assert patience.ends(Counts(10, 0, 0), 130.1)

@@ -21,7 +21,7 @@ __all__ = ["ChildError", "Program", "Supervisor"]
 GUARD = Path(__file__).with_name("guard.py")
 POLL_S = 0.05
 # What ends is found at once, so this is for what hangs alone. All are up in seconds on a quiet
-# machine; one that is shared was seen to need twenty times as long.
+# machine; one that is shared was seen to need more than one minute.
 READY_S = 300.0
 TELL_S = 20.0  # people hear after this long what is waited for
 STOP_S = 3.0  # for an orderly end; with the kill that follows all is over within 5 s
@@ -159,9 +159,7 @@ class Supervisor:
             if waiting and not told and elapsed > TELL_S:
                 told = True
                 names = ", ".join(child.program.name for child in waiting)
-                self._say(
-                    f"still waiting for {names} after {TELL_S:g} s; this machine is slow or busy"
-                )
+                self._say(f"still waiting for {names} after {TELL_S:g} s")
             if waiting:
                 time.sleep(POLL_S)
 

@@ -28,7 +28,7 @@ __all__ = ["Options", "up"]
 
 TICK_S = 0.05
 MEMORY_EVERY_S = 1.0
-HEARTBEAT_WAIT_S = 30.0  # two periods of the workers' heartbeat, ten times over on a busy machine
+HEARTBEAT_WAIT_S = 30.0  # two periods of the workers' heartbeat, and room for a busy machine
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C has ended
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 __all__ = ["PATIENCE_S", "wait_for"]
 
-PATIENCE_S = 600.0  # a machine that is shared was seen to be twenty times as slow as a quiet one
+PATIENCE_S = 600.0  # a machine that is shared was seen to need minutes for what takes seconds
 LOOK_S = 0.05
 
 
